@@ -1,0 +1,79 @@
+# The native half: a library of everything that needs no Node, the addon around it, and programs that use the
+# library alone. `npm run build` runs it; `-Dsanitize=address,undefined` builds with sanitizers.
+{
+  'variables': {
+    'sanitize%': '',
+    'strict': ['-Wall', '-Wextra', '-Wshadow', '-Wconversion', '-Werror'],
+  },
+  'target_defaults': {
+    'default_configuration': 'Release',
+    'include_dirs': ['.', 'native'],
+    'cflags_cc!': ['-std=gnu++17', '-std=gnu++20', '-fno-exceptions', '-fno-rtti', '-Wno-unused-parameter'],
+    'cflags!': ['-Wno-unused-parameter'],
+    # x86-64-v2 is the oldest processor we serve; the loader says so where it does not do.
+    'cflags_cc': ['-std=c++20', '-march=x86-64-v2', '-fvisibility=hidden', '-fno-strict-aliasing', '<@(strict)'],
+    'conditions': [
+      ['sanitize!=""', {
+        'cflags_cc': ['-fsanitize=<(sanitize)', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer', '-g'],
+        'ldflags': ['-fsanitize=<(sanitize)'],
+      }],
+    ],
+  },
+  'targets': [
+    {
+      'target_name': 'core',
+      'type': 'static_library',
+      'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
+      'sources': [
+        'native/dataplane/classify.cc',
+        'native/dataplane/deliver.cc',
+        'native/dataplane/idle.cc',
+        'native/dataplane/learn.cc',
+        'native/dataplane/look_up.cc',
+        'native/dataplane/poll.cc',
+        'native/dataplane/snapshot.cc',
+        'native/dataplane/worker.cc',
+        'native/tables/mac_table.cc',
+        'native/memif/attachment.cc',
+        'native/memif/channel.cc',
+        'native/memif/client_handshake.cc',
+        'native/memif/region.cc',
+        'native/memif/ring.cc',
+        'native/memif/server_handshake.cc',
+        'native/ports/memif.cc',
+        'native/control/bridges.cc',
+        'native/control/memif_server.cc',
+        'native/control/reactor.cc',
+        'native/control/switch.cc',
+        'native/control/workers.cc',
+      ],
+    },
+    {
+      'target_name': 'memswitch',
+      'dependencies': [
+        'core',
+        "<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except",
+      ],
+      # As system headers: our warnings are not theirs.
+      'cflags_cc': [
+        '-fexceptions', '-frtti',
+        '-isystem', "<!(node -p \"require('node:path').resolve(require('node-addon-api').include_dir)\")",
+        '-isystem', '<(nodedir)/include/node',
+      ],
+      'defines': ['NAPI_VERSION=9'],
+      'sources': [
+        'native/binding/addon.cc',
+        'native/binding/convert.cc',
+        'native/binding/registry.cc',
+        'native/binding/switch_object.cc',
+      ],
+    },
+    {
+      'target_name': 'load',
+      'type': 'executable',
+      'dependencies': ['core'],
+      'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
+      'sources': ['bench/load.cc'],
+    },
+  ],
+}

@@ -1,0 +1,50 @@
+// The addon's exports: see switch/native.ts. Loaded once in the main thread and once in each worker thread.
+#include <napi.h>
+
+#include "binding/convert.h"
+#include "binding/registry.h"
+#include "binding/switch_object.h"
+#include "dataplane/idle.h"
+
+namespace memswitch::binding {
+
+namespace {
+
+// Blocks the calling JavaScript thread, which is a worker's, for the worker's whole life.
+void run_worker(const Napi::CallbackInfo& info) {
+  const auto token = static_cast<uint32_t>(number(info[0], "token", 0, UINT32_MAX));
+  const auto worker = static_cast<size_t>(number(info[1], "worker", 0, kMaxWorkers - 1));
+  const std::shared_ptr<Switch> one = enrolled(token);
+  if (!one) {
+    check(info.Env(), refuse(Code::kClosed, "the switch is closed"));
+    return;
+  }
+  if (worker >= one->workers().size()) {
+    check(info.Env(), refuse(Code::kNotFound, "no such worker"));
+  }
+  check(info.Env(), one->workers().run(worker));
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("Switch", SwitchObject::define(env));
+  exports.Set("runWorker", Napi::Function::New(env, run_worker, "runWorker"));
+  exports.Set("stopAll", Napi::Function::New(
+                             env, [](const Napi::CallbackInfo&) { stop_all(); }, "stopAll"));
+  exports.Set("cyclesPerSecond",
+              Napi::Function::New(
+                  env,
+                  [](const Napi::CallbackInfo& info) {
+                    return Napi::Number::New(info.Env(),
+                                             static_cast<double>(cycles_per_second()));
+                  },
+                  "cyclesPerSecond"));
+  exports.Set("layout", layout(env));
+  exports.Set("limits", limits(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(memswitch, init)
+
+}  // namespace memswitch::binding

@@ -1,0 +1,250 @@
+#include "binding/convert.h"
+
+#include <sys/un.h>
+
+#include <bit>
+#include <cmath>
+
+namespace memswitch::binding {
+
+namespace {
+
+const char* code_name(Code code) {
+  switch (code) {
+    case Code::kOk:
+    case Code::kSystem:
+      return "SYSTEM";
+    case Code::kInvalid:
+      return "INVALID";
+    case Code::kNotFound:
+      return "NOT_FOUND";
+    case Code::kExists:
+      return "EXISTS";
+    case Code::kInUse:
+      return "IN_USE";
+    case Code::kLimit:
+      return "LIMIT";
+    case Code::kPermission:
+      return "PERMISSION";
+    case Code::kClosed:
+      return "CLOSED";
+  }
+  return "SYSTEM";
+}
+
+}  // namespace
+
+void check(Napi::Env env, const Status& status) {
+  if (!status.ok()) {
+    Napi::Error error = Napi::Error::New(env, status.message);
+    error.Set("code", code_name(status.code));
+    throw error;
+  }
+}
+
+int64_t number(const Napi::Value& value, const char* name, int64_t low, int64_t high) {
+  const double given = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
+  if (!(given >= static_cast<double>(low) && given <= static_cast<double>(high)) ||
+      given != std::floor(given)) {
+    throw Napi::TypeError::New(value.Env(), std::string(name) + ": must be a whole number from " +
+                                                std::to_string(low) + " to " +
+                                                std::to_string(high));
+  }
+  return static_cast<int64_t>(given);
+}
+
+std::string text(const Napi::Value& value, const char* name, size_t longest) {
+  std::string given = value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+  if (!value.IsString() || given.size() > longest || given.find('\0') != std::string::npos) {
+    throw Napi::TypeError::New(value.Env(), std::string(name) + ": must be a string of at most " +
+                                                std::to_string(longest) + " bytes without NUL");
+  }
+  return given;
+}
+
+bool boolean(const Napi::Value& value, const char* name) {
+  if (!value.IsBoolean()) {
+    throw Napi::TypeError::New(value.Env(), std::string(name) + ": must be true or false");
+  }
+  return value.As<Napi::Boolean>().Value();
+}
+
+uint64_t mac_number(Mac mac) {
+  return __builtin_bswap64(mac) >> 16;
+}
+
+Mac mac(const Napi::Value& value) {
+  bool whole = false;
+  const uint64_t given = value.IsBigInt() ? value.As<Napi::BigInt>().Uint64Value(&whole) : 0;
+  if (!whole || given > kMacMask) {
+    throw Napi::TypeError::New(value.Env(), "mac: must be a bigint of 48 bits");
+  }
+  return __builtin_bswap64(given << 16);
+}
+
+std::vector<WorkerOptions> worker_options(const Napi::Object& options) {
+  const Napi::Value list = options.Get("workers");
+  if (!list.IsArray()) {
+    throw Napi::TypeError::New(options.Env(), "workers: must be an array");
+  }
+  const auto array = list.As<Napi::Array>();
+  number(Napi::Number::New(options.Env(), array.Length()), "workers.length", 1, kMaxWorkers);
+  std::vector<WorkerOptions> workers;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const auto one = array.Get(i).As<Napi::Object>();
+    WorkerOptions worker;
+    worker.cpu = static_cast<int>(number(one.Get("cpu"), "cpu", -1, CPU_SETSIZE - 1));
+    const std::string polling = text(one.Get("polling"), "polling", 16);
+    worker.polling = polling == "busy"        ? Polling::kBusy
+                     : polling == "interrupt" ? Polling::kInterrupt
+                                              : Polling::kAdaptive;
+    workers.push_back(worker);
+  }
+  return workers;
+}
+
+BridgeOptions bridge_options(const Napi::Object& options) {
+  return {
+      .ageing = static_cast<uint16_t>(number(options.Get("ageing"), "ageing", 0, kMaxAgeing)),
+      .mac_limit =
+          static_cast<uint32_t>(number(options.Get("macLimit"), "macLimit", 1, kMaxMacs)),
+      .learn = boolean(options.Get("learn"), "learn"),
+      .flood = boolean(options.Get("flood"), "flood"),
+  };
+}
+
+PortOptions port_options(const Napi::Object& options) {
+  const Napi::Env env = options.Env();
+  if (text(options.Get("kind"), "kind", 32) != "memif") {
+    throw Napi::TypeError::New(env, "kind: must be memif");
+  }
+  const Napi::Object memif = options.Get("memif").As<Napi::Object>();
+  if (text(memif.Get("role"), "role", 16) != "server") {
+    throw Napi::TypeError::New(env, "role: must be server");
+  }
+  const auto ring_size = static_cast<uint32_t>(
+      number(memif.Get("ringSize"), "ringSize", 2, 1 << memif::kMaxLog2RingSize));
+  if (!std::has_single_bit(ring_size)) {
+    throw Napi::TypeError::New(env, "ringSize: must be a power of two");
+  }
+  PortOptions port;
+  port.bridge = static_cast<uint16_t>(number(options.Get("bridge"), "bridge", 1, kMaxBridges));
+  port.mac_limit = static_cast<uint32_t>(number(options.Get("macLimit"), "macLimit", 0, kMaxMacs));
+  port.socket = text(memif.Get("socket"), "socket", sizeof(sockaddr_un::sun_path) - 1);
+  if (port.socket.size() < 2) {
+    throw Napi::TypeError::New(env, "socket: must be a path or '@name'");
+  }
+  port.id = static_cast<uint32_t>(number(memif.Get("id"), "id", 0, UINT32_MAX));
+  port.interface.secret = text(memif.Get("secret"), "secret", memif::kSecretSize - 1);
+  port.interface.queues =
+      static_cast<uint16_t>(number(memif.Get("queues"), "queues", 1, kMaxQueues));
+  port.interface.log2_ring_size = static_cast<uint8_t>(std::countr_zero(ring_size));
+  return port;
+}
+
+Napi::Object port_state(Napi::Env env, const PortState& state) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("id", state.id);
+  object.Set("link", state.link);
+  object.Set("queues", state.queues);
+  object.Set("ringSize", state.ring_size);
+  object.Set("peer", state.peer);
+  object.Set("peerPid", state.credentials.pid);
+  object.Set("peerUid", state.link ? static_cast<double>(state.credentials.uid) : -1);
+  object.Set("macs", state.macs);
+  object.Set("lastError", state.last_error);
+  object.Set("attaches", state.attaches);
+  object.Set("protocolErrors", state.protocol_errors);
+  return object;
+}
+
+Napi::Object event(Napi::Env env, const Event& event) {
+  Napi::Object object = Napi::Object::New(env);
+  const auto mac_value = [&] { return Napi::BigInt::New(env, mac_number(event.mac)); };
+  switch (event.kind) {
+    case Event::Kind::kLinkUp:
+      object.Set("type", "link-up");
+      object.Set("port", event.port);
+      object.Set("peer", event.text);
+      break;
+    case Event::Kind::kLinkDown:
+    case Event::Kind::kProtocolError:
+      object.Set("type", event.kind == Event::Kind::kLinkDown ? "link-down" : "protocol-error");
+      object.Set("port", event.port);
+      object.Set("reason", event.text);
+      break;
+    case Event::Kind::kPortFull:
+    case Event::Kind::kTableFull:
+      object.Set("type", "learn-limit");
+      object.Set("bridge", event.bridge);
+      object.Set("port", event.kind == Event::Kind::kPortFull ? event.port : -1);
+      object.Set("mac", mac_value());
+      break;
+    case Event::Kind::kMove:
+      object.Set("type", "move");
+      object.Set("bridge", event.bridge);
+      object.Set("mac", mac_value());
+      object.Set("from", event.from);
+      object.Set("to", event.port);
+      break;
+    case Event::Kind::kLost:
+      object.Set("type", "lost");
+      object.Set("events", static_cast<double>(event.count));
+      break;
+  }
+  return object;
+}
+
+Napi::Object limits(Napi::Env env) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("workers", kMaxWorkers);
+  object.Set("ports", kMaxPorts - 1);
+  object.Set("bridges", kMaxBridges - 1);
+  object.Set("macs", kMaxMacs);
+  object.Set("queues", kMaxQueues);
+  object.Set("ringSize", 1 << memif::kMaxLog2RingSize);
+  object.Set("ageing", kMaxAgeing);
+  object.Set("socketPath", sizeof(sockaddr_un::sun_path) - 1);
+  object.Set("secret", memif::kSecretSize - 1);
+  object.Set("staticAge", kStaticAge);
+  return object;
+}
+
+Napi::Object layout(Napi::Env env) {
+  const auto index = [](size_t offset) { return static_cast<double>(offset / sizeof(Counter)); };
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("portStride", static_cast<double>(kPortStride));
+  object.Set("rxFrames", index(offsetof(PortCounters, rx_frames)));
+  object.Set("rxBytes", index(offsetof(PortCounters, rx_bytes)));
+  object.Set("txFrames", index(offsetof(PortCounters, tx_frames)));
+  object.Set("txBytes", index(offsetof(PortCounters, tx_bytes)));
+  object.Set("copies", index(offsetof(PortCounters, copies)));
+  object.Set("moves", index(offsetof(PortCounters, moves)));
+  object.Set("learnLimited", index(offsetof(PortCounters, learn_limited)));
+  object.Set("drops", index(offsetof(PortCounters, drops)));
+  Napi::Array reasons = Napi::Array::New(env);
+  for (const DropText& drop : kDropTexts) {
+    Napi::Object reason = Napi::Object::New(env);
+    reason.Set("name", drop.name);
+    reason.Set("side", drop.at_tx ? "tx" : "rx");
+    reason.Set("help", drop.help);
+    reasons.Set(reasons.Length(), reason);
+  }
+  object.Set("dropReasons", reasons);
+  Napi::Array worker = Napi::Array::New(env);
+  Napi::Array bounds = Napi::Array::New(env);
+  for (const char* name : {"loops", "busyCycles", "idleCycles", "sleeps", "frames", "bursts"}) {
+    worker.Set(worker.Length(), name);
+  }
+  for (const uint16_t bound : kBurstBounds) {
+    worker.Set(worker.Length(), "burst" + std::to_string(bound));
+    bounds.Set(bounds.Length(), bound);
+  }
+  object.Set("worker", worker);
+  object.Set("burstBounds", bounds);
+  return object;
+}
+
+static_assert(offsetof(WorkerCounters, burst_frames) == 6 * sizeof(Counter));
+
+}  // namespace memswitch::binding

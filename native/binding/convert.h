@@ -1,0 +1,38 @@
+// Values between JavaScript and C++. TypeScript has checked what people typed; a wrong value here is a mistake of
+// ours or of somebody who went past the API, so it gets a plain TypeError.
+#pragma once
+
+#include <napi.h>
+
+#include <string>
+
+#include "control/status.h"
+#include "control/switch.h"
+
+namespace memswitch::binding {
+
+// Throws the refusal as an Error with `code`; returns when the status is ok.
+void check(Napi::Env env, const Status& status);
+
+// A whole number within [low, high] out of an object's field or an argument.
+int64_t number(const Napi::Value& value, const char* name, int64_t low, int64_t high);
+std::string text(const Napi::Value& value, const char* name, size_t longest);
+bool boolean(const Napi::Value& value, const char* name);
+
+// Addresses are bigints with the first byte highest; in memory the first byte is lowest.
+Mac mac(const Napi::Value& value);
+uint64_t mac_number(Mac mac);
+
+std::vector<WorkerOptions> worker_options(const Napi::Object& options);
+BridgeOptions bridge_options(const Napi::Object& options);
+PortOptions port_options(const Napi::Object& options);
+Napi::Object port_state(Napi::Env env, const PortState& state);
+Napi::Object event(Napi::Env env, const Event& event);
+
+Napi::Object limits(Napi::Env env);
+Napi::Object layout(Napi::Env env);
+
+// Marks a static entry among ages.
+inline constexpr uint16_t kStaticAge = 0xffff;
+
+}  // namespace memswitch::binding

@@ -1,0 +1,238 @@
+#include "binding/switch_object.h"
+
+#include "binding/convert.h"
+#include "binding/registry.h"
+
+namespace memswitch::binding {
+
+namespace {
+
+uint16_t bridge_number(const Napi::Value& value) {
+  return static_cast<uint16_t>(number(value, "bridge", 1, kMaxBridges));
+}
+
+PortId port_number(const Napi::Value& value) {
+  return static_cast<PortId>(number(value, "port", 1, kMaxPorts - 1));
+}
+
+// -1: all.
+PortId port_or_all(const Napi::Value& value) {
+  const int64_t given = number(value, "port", -1, kMaxPorts - 1);
+  return given <= 0 ? kNoPort : static_cast<PortId>(given);
+}
+
+// Runs on the JavaScript thread.
+void call_back(Napi::Env env, Napi::Function callback, Event* raw) {
+  const std::unique_ptr<Event> told(raw);
+  if (env != nullptr && callback != nullptr) {
+    Napi::Array events = Napi::Array::New(env);
+    events.Set(0U, event(env, *told));
+    callback.Call({events});
+  }
+}
+
+}  // namespace
+
+Napi::Function SwitchObject::define(Napi::Env env) {
+  return DefineClass(
+      env, "Switch",
+      {
+          InstanceAccessor<&SwitchObject::token>("token"),
+          InstanceMethod<&SwitchObject::add_bridge>("addBridge"),
+          InstanceMethod<&SwitchObject::set_bridge>("setBridge"),
+          InstanceMethod<&SwitchObject::remove_bridge>("removeBridge"),
+          InstanceMethod<&SwitchObject::bridge_macs>("bridgeMacs"),
+          InstanceMethod<&SwitchObject::add_port>("addPort"),
+          InstanceMethod<&SwitchObject::set_port>("setPort"),
+          InstanceMethod<&SwitchObject::remove_port>("removePort"),
+          InstanceMethod<&SwitchObject::port_states>("portStates"),
+          InstanceMethod<&SwitchObject::macs>("macs"),
+          InstanceMethod<&SwitchObject::find_mac>("findMac"),
+          InstanceMethod<&SwitchObject::add_static_mac>("addStaticMac"),
+          InstanceMethod<&SwitchObject::remove_mac>("removeMac"),
+          InstanceMethod<&SwitchObject::flush_macs>("flushMacs"),
+          InstanceMethod<&SwitchObject::port_counters>("portCounters"),
+          InstanceMethod<&SwitchObject::worker_counters>("workerCounters"),
+          InstanceMethod<&SwitchObject::stop>("stop"),
+          InstanceMethod<&SwitchObject::close>("close"),
+      });
+}
+
+SwitchObject::SwitchObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  const std::vector<WorkerOptions> workers = worker_options(info[0].As<Napi::Object>());
+  tell_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "memswitch", 0, 1);
+  tell_.Unref(info.Env());
+  switch_ = std::make_shared<Switch>(workers, [tell = tell_](Event event) {
+    auto told = std::make_unique<Event>(std::move(event));
+    if (tell.NonBlockingCall(told.get(), call_back) == napi_ok) {
+      told.release();
+    }
+  });
+  token_ = enroll(switch_);
+}
+
+void SwitchObject::Finalize(Napi::BasicEnv) {
+  if (switch_) {
+    end();
+  }
+}
+
+void SwitchObject::end() {
+  if (!ended_) {
+    ended_ = true;
+    switch_->close();
+    strike(token_);
+    tell_.Release();
+  }
+}
+
+Napi::Value SwitchObject::token(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), token_);
+}
+
+Napi::Value SwitchObject::add_bridge(const Napi::CallbackInfo& info) {
+  uint16_t bridge = 0;
+  check(info.Env(), switch_->add_bridge(bridge_options(info[0].As<Napi::Object>()), bridge));
+  return Napi::Number::New(info.Env(), bridge);
+}
+
+void SwitchObject::set_bridge(const Napi::CallbackInfo& info) {
+  check(info.Env(), switch_->set_bridge(bridge_number(info[0]),
+                                        bridge_options(info[1].As<Napi::Object>())));
+}
+
+void SwitchObject::remove_bridge(const Napi::CallbackInfo& info) {
+  check(info.Env(), switch_->remove_bridge(bridge_number(info[0])));
+}
+
+Napi::Value SwitchObject::bridge_macs(const Napi::CallbackInfo& info) {
+  uint32_t count = 0;
+  check(info.Env(), switch_->bridge_macs(bridge_number(info[0]), count));
+  return Napi::Number::New(info.Env(), count);
+}
+
+Napi::Value SwitchObject::add_port(const Napi::CallbackInfo& info) {
+  PortId port = kNoPort;
+  check(info.Env(), switch_->add_port(port_options(info[0].As<Napi::Object>()), port));
+  return Napi::Number::New(info.Env(), port);
+}
+
+void SwitchObject::set_port(const Napi::CallbackInfo& info) {
+  const auto limit = static_cast<uint32_t>(number(info[2], "macLimit", 0, kMaxMacs));
+  check(info.Env(), switch_->set_port(port_number(info[0]), bridge_number(info[1]), limit));
+}
+
+void SwitchObject::remove_port(const Napi::CallbackInfo& info) {
+  check(info.Env(), switch_->remove_port(port_number(info[0])));
+}
+
+Napi::Value SwitchObject::port_states(const Napi::CallbackInfo& info) {
+  const std::vector<PortState> states = switch_->port_states();
+  Napi::Array list = Napi::Array::New(info.Env(), states.size());
+  for (uint32_t i = 0; i < states.size(); ++i) {
+    list.Set(i, port_state(info.Env(), states[i]));
+  }
+  return list;
+}
+
+Napi::Value SwitchObject::macs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto filter = info[1].As<Napi::Object>();
+  const PortId port = port_or_all(filter.Get("port"));
+  const std::string kind = text(filter.Get("kind"), "kind", 16);
+  const auto limit = static_cast<size_t>(number(filter.Get("limit"), "limit", 0, kMaxMacs));
+  std::vector<uint64_t> entries;
+  std::vector<uint16_t> ages;
+  uint32_t total = 0;
+  check(env, switch_->each_mac(bridge_number(info[0]), [&](const MacTable::Entry& entry,
+                                                           uint16_t age) {
+    if ((port != kNoPort && entry.port != port) || (kind == "static" && !entry.is_static) ||
+        (kind == "learned" && entry.is_static)) {
+      return;
+    }
+    if (total++ < limit) {
+      entries.push_back(mac_number(entry.mac) << 16 | entry.port);
+      ages.push_back(entry.is_static ? kStaticAge
+                                     : std::min<uint16_t>(age, kStaticAge - 1));
+    }
+  }));
+  auto entry_array = Napi::BigUint64Array::New(env, entries.size());
+  auto age_array = Napi::Uint16Array::New(env, ages.size());
+  std::copy(entries.begin(), entries.end(), entry_array.Data());
+  std::copy(ages.begin(), ages.end(), age_array.Data());
+  Napi::Object table = Napi::Object::New(env);
+  table.Set("entries", entry_array);
+  table.Set("ages", age_array);
+  table.Set("total", total);
+  return table;
+}
+
+Napi::Value SwitchObject::find_mac(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Value found = env.Undefined();
+  check(env, switch_->find_mac(bridge_number(info[0]), mac(info[1]),
+                               [&](const MacTable::Entry& entry, uint16_t age) {
+                                 Napi::Object object = Napi::Object::New(env);
+                                 object.Set("port", entry.port);
+                                 object.Set("age", entry.is_static ? kStaticAge : age);
+                                 found = object;
+                               }));
+  return found;
+}
+
+void SwitchObject::add_static_mac(const Napi::CallbackInfo& info) {
+  check(info.Env(), switch_->add_static_mac(bridge_number(info[0]), mac(info[1]),
+                                            port_number(info[2])));
+}
+
+Napi::Value SwitchObject::remove_mac(const Napi::CallbackInfo& info) {
+  bool removed = false;
+  check(info.Env(), switch_->remove_mac(bridge_number(info[0]), mac(info[1]), removed));
+  return Napi::Boolean::New(info.Env(), removed);
+}
+
+Napi::Value SwitchObject::flush_macs(const Napi::CallbackInfo& info) {
+  uint32_t count = 0;
+  check(info.Env(), switch_->flush_macs(bridge_number(info[0]), port_or_all(info[1]), count));
+  return Napi::Number::New(info.Env(), count);
+}
+
+// The memory is the switch's; the array keeps the switch alive for as long as JavaScript looks at it.
+Napi::Value SwitchObject::counters_view(Napi::Env env, void* memory, size_t bytes) {
+  auto keep = std::make_unique<std::shared_ptr<Switch>>(switch_);
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(
+      env, memory, bytes,
+      [](Napi::BasicEnv, void*, std::shared_ptr<Switch>* kept) {
+        const std::unique_ptr<std::shared_ptr<Switch>> last(kept);
+      },
+      keep.release());
+  return Napi::BigUint64Array::New(env, bytes / sizeof(uint64_t), buffer, 0);
+}
+
+Napi::Value SwitchObject::port_counters(const Napi::CallbackInfo& info) {
+  Napi::Array list = Napi::Array::New(info.Env());
+  for (uint32_t w = 0; w < switch_->workers().size(); ++w) {
+    const auto counters = switch_->workers().port_counters(w);
+    list.Set(w, counters_view(info.Env(), counters.data(), counters.size_bytes()));
+  }
+  return list;
+}
+
+Napi::Value SwitchObject::worker_counters(const Napi::CallbackInfo& info) {
+  Napi::Array list = Napi::Array::New(info.Env());
+  for (uint32_t w = 0; w < switch_->workers().size(); ++w) {
+    WorkerCounters& counters = switch_->workers().counters(w);
+    list.Set(w, counters_view(info.Env(), &counters, sizeof counters));
+  }
+  return list;
+}
+
+void SwitchObject::stop(const Napi::CallbackInfo&) {
+  switch_->stop();
+}
+
+void SwitchObject::close(const Napi::CallbackInfo&) {
+  end();
+}
+
+}  // namespace memswitch::binding

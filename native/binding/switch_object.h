@@ -1,0 +1,49 @@
+// The class NativeSwitch of switch/native.ts. It holds the switch; JavaScript's garbage collector may take it at any
+// time, also in the middle of traffic, and the switch closes then.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "control/switch.h"
+
+namespace memswitch::binding {
+
+class SwitchObject final : public Napi::ObjectWrap<SwitchObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+
+  explicit SwitchObject(const Napi::CallbackInfo& info);
+  void Finalize(Napi::BasicEnv env) override;
+
+ private:
+  Napi::Value token(const Napi::CallbackInfo& info);
+  Napi::Value add_bridge(const Napi::CallbackInfo& info);
+  void set_bridge(const Napi::CallbackInfo& info);
+  void remove_bridge(const Napi::CallbackInfo& info);
+  Napi::Value bridge_macs(const Napi::CallbackInfo& info);
+  Napi::Value add_port(const Napi::CallbackInfo& info);
+  void set_port(const Napi::CallbackInfo& info);
+  void remove_port(const Napi::CallbackInfo& info);
+  Napi::Value port_states(const Napi::CallbackInfo& info);
+  Napi::Value macs(const Napi::CallbackInfo& info);
+  Napi::Value find_mac(const Napi::CallbackInfo& info);
+  void add_static_mac(const Napi::CallbackInfo& info);
+  Napi::Value remove_mac(const Napi::CallbackInfo& info);
+  Napi::Value flush_macs(const Napi::CallbackInfo& info);
+  Napi::Value port_counters(const Napi::CallbackInfo& info);
+  Napi::Value worker_counters(const Napi::CallbackInfo& info);
+  void stop(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+
+  void end();
+  Napi::Value counters_view(Napi::Env env, void* memory, size_t bytes);
+
+  std::shared_ptr<Switch> switch_;
+  uint32_t token_ = 0;
+  Napi::ThreadSafeFunction tell_;
+  bool ended_ = false;
+};
+
+}  // namespace memswitch::binding

@@ -1,0 +1,295 @@
+#include "control/memif_server.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "memif/address.h"
+
+namespace memswitch {
+
+using memif::Address;
+using memif::Channel;
+using memif::new_socket;
+using memif::ServerHandshake;
+
+namespace {
+
+bool somebody_listens(const Address& address) {
+  const UniqueFd probe = new_socket();
+  return ::connect(probe.get(), address.get(), address.length) == 0 || errno == EAGAIN;
+}
+
+// A socket file whose owner has died is in the way: removed, but nothing that is not a socket, and not if somebody
+// answers.
+Status clear_stale(const std::string& path, const Address& address) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) {
+    return {};
+  }
+  if (!S_ISSOCK(status.st_mode)) {
+    return refuse(Code::kExists, path + " exists and is not a socket; choose another path");
+  }
+  if (somebody_listens(address)) {
+    return refuse(Code::kInUse, "another process serves " + path + "; stop it or choose another path");
+  }
+  return ::unlink(path.c_str()) == 0 || errno == ENOENT ? Status{} : system_error("remove " + path);
+}
+
+}  // namespace
+
+MemifServer::~MemifServer() {
+  for (auto& [address, listener] : listeners_) {
+    unlink_socket(*listener);
+  }
+}
+
+Status MemifServer::listen(Listener& listener) {
+  const Address address(listener.address);
+  const bool file = listener.address[0] != '@';
+  if (file) {
+    if (Status status = clear_stale(listener.address, address); !status.ok()) {
+      return status;
+    }
+  }
+  listener.socket = new_socket();
+  if (::bind(listener.socket.get(), address.get(), address.length) != 0) {
+    if (errno == EADDRINUSE) {
+      return refuse(Code::kInUse, "another process serves " + listener.address +
+                                      "; stop it or choose another name");
+    }
+    return system_error("listen on " + listener.address);
+  }
+  if (file) {
+    struct stat status {};
+    if (::chmod(listener.address.c_str(), 0660) != 0 ||
+        ::lstat(listener.address.c_str(), &status) != 0) {
+      return system_error(listener.address);
+    }
+    listener.device = status.st_dev;
+    listener.inode = status.st_ino;
+  }
+  return ::listen(listener.socket.get(), 128) == 0 ? Status{}
+                                                   : system_error("listen on " + listener.address);
+}
+
+void MemifServer::unlink_socket(const Listener& listener) {
+  struct stat status {};
+  if (listener.inode != 0 && ::lstat(listener.address.c_str(), &status) == 0 &&
+      status.st_dev == listener.device && status.st_ino == listener.inode) {
+    ::unlink(listener.address.c_str());
+  }
+}
+
+Status MemifServer::add(const std::string& socket, uint32_t id, PortId port,
+                        memif::Interface interface) {
+  auto known = listeners_.find(socket);
+  if (known == listeners_.end()) {
+    auto listener = std::make_unique<Listener>();
+    listener->address = socket;
+    if (Status status = listen(*listener); !status.ok()) {
+      return status;
+    }
+    known = listeners_.emplace(socket, std::move(listener)).first;
+    Listener& made = *known->second;
+    reactor_.watch(made.socket.get(), [this, &made] { accept(made); });
+  }
+  const auto [place, added] = known->second->served.emplace(id, Served{port, std::move(interface)});
+  if (!added) {
+    return refuse(Code::kInUse, "id " + std::to_string(id) + " on " + socket +
+                                    " belongs to another port; choose another id");
+  }
+  return {};
+}
+
+MemifServer::Connection* MemifServer::connection_of(Listener& listener, PortId port) {
+  const auto found = std::ranges::find(listener.connections, port, &Connection::attached);
+  return found == listener.connections.end() ? nullptr : &*found;
+}
+
+void MemifServer::disconnect(PortId port, const std::string& reason) {
+  for (auto& [address, listener] : listeners_) {
+    if (Connection* connection = connection_of(*listener, port)) {
+      end(*listener, *connection, reason, true);
+      return;
+    }
+  }
+}
+
+void MemifServer::remove(PortId port, const std::string& reason) {
+  for (auto at = listeners_.begin(); at != listeners_.end(); ++at) {
+    Listener& listener = *at->second;
+    const auto mine = std::ranges::find_if(
+        listener.served, [port](const auto& entry) { return entry.second.port == port; });
+    if (mine == listener.served.end()) {
+      continue;
+    }
+    listener.served.erase(mine);
+    // All that named this port, also handshakes under way: its number may soon be another port's.
+    const bool last = listener.served.empty();
+    for (auto next = listener.connections.begin(); next != listener.connections.end();) {
+      Connection& connection = *next++;
+      if (last || connection.claimed == port) {
+        end(listener, connection, reason, true);
+      }
+    }
+    if (last) {
+      reactor_.unwatch(listener.socket.get());
+      unlink_socket(listener);
+      listeners_.erase(at);
+    }
+    return;
+  }
+}
+
+// A client takes the smaller of this and its own, so what all ports of the socket allow suits each of them.
+memif::Interface MemifServer::common_limits(const Listener& listener) const {
+  memif::Interface limits{"", kMaxQueues, memif::kMaxLog2RingSize};
+  for (const auto& [id, served] : listener.served) {
+    limits.queues = std::min(limits.queues, served.interface.queues);
+    limits.log2_ring_size = std::min(limits.log2_ring_size, served.interface.log2_ring_size);
+  }
+  return limits;
+}
+
+void MemifServer::accept(Listener& listener) {
+  UniqueFd socket(::accept4(listener.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!socket) {
+    return;
+  }
+  const auto unattached = std::ranges::count(listener.connections, kNoPort, &Connection::attached);
+  if (static_cast<size_t>(unattached) >= kMaxUnattached) {
+    return;  // closed: a flood of connections that say nothing must not hold descriptors
+  }
+  const int fd = socket.get();
+  Connection& connection = listener.connections.emplace_back(
+      std::move(socket), [this, &listener, fd](uint32_t id, memif::Reason& reason) {
+        auto self = std::ranges::find(listener.connections, fd,
+                                      [](const Connection& c) { return c.channel.fd(); });
+        return claim(listener, *self, id, reason);
+      });
+  reactor_.watch(fd, [this, &listener, fd] { readable(listener, fd); });
+  if (!connection.channel.send(ServerHandshake::hello("memswitch", common_limits(listener)))) {
+    end(listener, connection, "the peer does not read", false);
+  }
+}
+
+std::optional<memif::Interface> MemifServer::claim(Listener& listener, Connection& connection,
+                                                   uint32_t id, memif::Reason& reason) {
+  const auto found = listener.served.find(id);
+  if (found == listener.served.end()) {
+    reason = "no port has id " + std::to_string(id) + " on this socket";
+    return std::nullopt;
+  }
+  const Served& served = found->second;
+  if (Connection* other = connection_of(listener, served.port)) {
+    // A client that died and came back at once can be seen before its old connection's end.
+    if (!other->channel.hung_up()) {
+      reason = "id " + std::to_string(id) + " is in use by another peer";
+      return std::nullopt;
+    }
+    end(listener, *other, "the peer closed the connection", false);
+  }
+  connection.claimed = served.port;
+  return served.interface;
+}
+
+void MemifServer::readable(Listener& listener, int fd) {
+  // Bounded work for one peer at a time; what is left is reported again.
+  for (int i = 0; i < 16; ++i) {
+    const auto found = std::ranges::find(listener.connections, fd,
+                                         [](const Connection& c) { return c.channel.fd(); });
+    if (found == listener.connections.end()) {
+      return;
+    }
+    memif::Record record;
+    switch (found->channel.receive(record)) {
+      case Channel::Receive::kAgain:
+        return;
+      case Channel::Receive::kClosed:
+        end(listener, *found, "the peer closed the connection", false);
+        return;
+      case Channel::Receive::kMalformed:
+        end(listener, *found, "a record that is not 128 bytes", true);
+        return;
+      case Channel::Receive::kRecord:
+        if (!take(listener, *found, record)) {
+          return;
+        }
+    }
+  }
+}
+
+// False when the connection has ended.
+bool MemifServer::take(Listener& listener, Connection& connection, memif::Record& record) {
+  memif::Message answer{};
+  switch (connection.handshake.take(record, answer)) {
+    case ServerHandshake::Step::kAnswer:
+      if (connection.channel.send(answer)) {
+        return true;
+      }
+      end(listener, connection, "the peer does not read", false);
+      return false;
+    case ServerHandshake::Step::kConnect:
+      return connect(listener, connection, answer);
+    case ServerHandshake::Step::kEnd:
+      break;
+  }
+  const std::string reason = connection.handshake.reason();
+  const bool by_peer = connection.handshake.by_peer();
+  if (!by_peer && connection.claimed != kNoPort) {
+    owner_.refused(connection.claimed, reason);
+  }
+  end(listener, connection, reason, !by_peer);
+  return false;
+}
+
+bool MemifServer::connect(Listener& listener, Connection& connection,
+                          const memif::Message& answer) {
+  const PortId port = connection.claimed;
+  const bool served = std::ranges::any_of(
+      listener.served, [port](const auto& entry) { return entry.second.port == port; });
+  if (!served || connection_of(listener, port) != nullptr) {
+    end(listener, connection, served ? "the id is in use by another peer" : "the port was removed",
+        true);
+    return false;
+  }
+  // Attached before CONNECTED is sent: the client may send and expect frames from then on.
+  connection.attached = port;
+  owner_.attached(port, std::move(connection.handshake.attachment()),
+                  connection.channel.credentials());
+  if (!connection.channel.send(answer)) {
+    end(listener, connection, "the peer does not read", false);
+    return false;
+  }
+  return true;
+}
+
+void MemifServer::end(Listener& listener, Connection& connection, const std::string& reason,
+                      bool tell_peer) {
+  if (tell_peer) {
+    connection.channel.send_disconnect(reason);
+  }
+  reactor_.unwatch(connection.channel.fd());
+  const PortId port = connection.attached;
+  listener.connections.remove_if([&](const Connection& c) { return &c == &connection; });
+  if (port != kNoPort) {
+    owner_.detached(port, reason);
+  }
+}
+
+void MemifServer::expire() {
+  const auto before = Clock::now() - kHandshakeTime;
+  for (auto& [address, listener] : listeners_) {
+    for (auto at = listener->connections.begin(); at != listener->connections.end();) {
+      Connection& connection = *at++;
+      if (connection.attached == kNoPort && connection.since < before) {
+        end(*listener, connection, "the handshake took too long", true);
+      }
+    }
+  }
+}
+
+}  // namespace memswitch

@@ -1,0 +1,389 @@
+#include "control/switch.h"
+
+#include <sys/eventfd.h>
+
+#include <set>
+#include <thread>
+
+namespace memswitch {
+
+using Guard = std::lock_guard<std::mutex>;
+
+Switch::Switch(const std::vector<WorkerOptions>& workers, Tell tell)
+    : tell_(std::move(tell)),
+      workers_(workers, shared_, reclaim_),
+      alarm_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  ids_[kNoPort] = true;
+  const Guard guard(lock_);
+  reactor_.watch(alarm_.get(), [this] { look_for_violations(); });
+  reactor_.start([this] { tick(); });
+}
+
+Switch::~Switch() {
+  close();
+}
+
+void Switch::close() {
+  workers_.stop();
+  while (workers_.running()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  {
+    const Guard guard(lock_);
+    closed_ = true;
+    while (!ports_.empty()) {
+      const PortId id = ports_.begin()->first;
+      memif_.remove(id, "the switch is closing");
+      forget_port(id, ports_.begin()->second.bridge);
+    }
+    reclaim_.run();  // no worker runs, so all of it is possible
+  }
+  reactor_.stop();
+}
+
+// --- bridges -------------------------------------------------------------------------------------------------------
+
+Status Switch::need_bridge(uint16_t number, std::shared_ptr<Bridge>& bridge) const {
+  if (closed_) {
+    return refuse(Code::kClosed, "the switch is closed");
+  }
+  bridge = bridges_.find(number);
+  return bridge ? Status{} : refuse(Code::kNotFound, "no such bridge");
+}
+
+Status Switch::add_bridge(const BridgeOptions& options, uint16_t& bridge) {
+  const Guard guard(lock_);
+  return closed_ ? refuse(Code::kClosed, "the switch is closed") : bridges_.add(options, bridge);
+}
+
+Status Switch::set_bridge(uint16_t bridge, const BridgeOptions& options) {
+  const Guard guard(lock_);
+  return closed_ ? refuse(Code::kClosed, "the switch is closed") : bridges_.set(bridge, options);
+}
+
+Status Switch::remove_bridge(uint16_t number) {
+  const Guard guard(lock_);
+  std::shared_ptr<Bridge> bridge;
+  if (Status status = need_bridge(number, bridge); !status.ok()) {
+    return status;
+  }
+  for (const auto& [id, record] : ports_) {
+    if (record.bridge == bridge) {
+      return refuse(Code::kInUse, "the bridge has ports; remove or move them first");
+    }
+  }
+  return bridges_.remove(number);
+}
+
+Status Switch::bridge_macs(uint16_t number, uint32_t& count) {
+  const Guard guard(lock_);
+  std::shared_ptr<Bridge> bridge;
+  Status status = need_bridge(number, bridge);
+  if (status.ok()) {
+    count = bridge->macs.size();
+  }
+  return status;
+}
+
+void Switch::update_members(Bridge& bridge) {
+  Bridge::Members members;
+  for (const auto& [id, record] : ports_) {
+    if (record.bridge.get() == &bridge && record.link) {
+      members.push_back(record.port.get());
+    }
+  }
+  bridges_.set_members(bridge, std::move(members));
+}
+
+// --- ports ---------------------------------------------------------------------------------------------------------
+
+Status Switch::need_port(PortId id, Record*& record) {
+  if (closed_) {
+    return refuse(Code::kClosed, "the switch is closed");
+  }
+  const auto found = ports_.find(id);
+  if (found == ports_.end()) {
+    return refuse(Code::kNotFound, "no such port");
+  }
+  record = &found->second;
+  return {};
+}
+
+PortId Switch::free_id() const {
+  for (PortId id = 1; id < kMaxPorts; ++id) {
+    if (!ids_[id]) {
+      return id;
+    }
+  }
+  return kNoPort;
+}
+
+namespace {
+
+uint32_t quota_of(uint32_t mac_limit) {
+  return mac_limit == 0 ? kMaxMacs : mac_limit;
+}
+
+}  // namespace
+
+Status Switch::add_port(const PortOptions& options, PortId& id) {
+  const Guard guard(lock_);
+  std::shared_ptr<Bridge> bridge;
+  if (Status status = need_bridge(options.bridge, bridge); !status.ok()) {
+    return status;
+  }
+  reclaim_.run();
+  id = free_id();
+  if (id == kNoPort) {
+    return refuse(Code::kLimit, "a switch has at most " + std::to_string(kMaxPorts - 1) + " ports");
+  }
+  if (Status status = memif_.add(options.socket, options.id, id, options.interface);
+      !status.ok()) {
+    return status;
+  }
+  ids_[id] = true;
+  Record& record = ports_[id];
+  record.port = std::make_unique<MemifPort>(id, bridge.get(), quota_of(options.mac_limit));
+  record.bridge = std::move(bridge);
+  shared_.ports[id].store(record.port.get());
+  return {};
+}
+
+Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit) {
+  const Guard guard(lock_);
+  Record* record = nullptr;
+  std::shared_ptr<Bridge> next;
+  if (Status status = need_port(id, record); !status.ok()) {
+    return status;
+  }
+  if (Status status = need_bridge(number, next); !status.ok()) {
+    return status;
+  }
+  record->port->macs.set_limit(quota_of(mac_limit));
+  if (next == record->bridge) {
+    return {};
+  }
+  const std::shared_ptr<Bridge> before = std::exchange(record->bridge, next);
+  record->port->bridge.store(next.get());
+  update_members(*before);
+  update_members(*next);
+  // Twice: now, so that nothing finds the port by its old addresses, and after the last burst that still knew the
+  // old bridge and may have learned one more.
+  bridges_.flush(*before, id, Bridges::Which::kAll);
+  reclaim_.later([this, before, id] { bridges_.flush(*before, id, Bridges::Which::kAll); });
+  return {};
+}
+
+Status Switch::remove_port(PortId id) {
+  const Guard guard(lock_);
+  Record* record = nullptr;
+  if (Status status = need_port(id, record); !status.ok()) {
+    return status;
+  }
+  memif_.remove(id, "the port was removed");
+  forget_port(id, record->bridge);
+  return {};
+}
+
+// After its link has gone: out of everybody's sight, then out of the tables, then its number is free again.
+void Switch::forget_port(PortId id, const std::shared_ptr<Bridge>& bridge) {
+  const std::shared_ptr<Bridge> home = bridge;
+  auto gone = std::make_shared<Record>(std::move(ports_.at(id)));
+  ports_.erase(id);
+  gone->port->bridge.store(nullptr);
+  shared_.ports[id].store(nullptr);
+  bridges_.flush(*home, id, Bridges::Which::kAll);
+  reclaim_.later([this, id, home, gone] {
+    bridges_.flush(*home, id, Bridges::Which::kAll);
+    workers_.reset_counters(id);
+    ids_[id] = false;
+  });
+  reclaim_.run();
+}
+
+std::vector<PortState> Switch::port_states() {
+  const Guard guard(lock_);
+  std::vector<PortState> states;
+  for (const auto& [id, record] : ports_) {
+    PortState state{.id = id,
+                    .macs = record.port->macs.used(),
+                    .last_error = record.last_error,
+                    .attaches = record.attaches,
+                    .protocol_errors = record.protocol_errors};
+    if (record.link) {
+      state.link = true;
+      state.queues = record.link->queues();
+      state.ring_size = record.link->ring_size();
+      state.peer = record.link->peer();
+      state.credentials = record.credentials;
+    }
+    states.push_back(std::move(state));
+  }
+  return states;
+}
+
+// --- addresses -----------------------------------------------------------------------------------------------------
+
+Status Switch::each_mac(uint16_t number, const Visit& visit) {
+  const Guard guard(lock_);
+  std::shared_ptr<Bridge> bridge;
+  Status status = need_bridge(number, bridge);
+  if (status.ok()) {
+    bridge->macs.each([&](const MacTable::Entry& entry) { visit(entry, bridges_.age_of(entry)); });
+  }
+  return status;
+}
+
+Status Switch::find_mac(uint16_t number, Mac mac, const Visit& visit) {
+  const Guard guard(lock_);
+  std::shared_ptr<Bridge> bridge;
+  Status status = need_bridge(number, bridge);
+  MacTable::Entry entry;
+  if (status.ok() && mac != 0 && bridge->macs.look(mac, entry)) {
+    visit(entry, bridges_.age_of(entry));
+  }
+  return status;
+}
+
+Status Switch::add_static_mac(uint16_t number, Mac mac, PortId id) {
+  const Guard guard(lock_);
+  std::shared_ptr<Bridge> bridge;
+  Record* record = nullptr;
+  if (Status status = need_bridge(number, bridge); !status.ok()) {
+    return status;
+  }
+  if (Status status = need_port(id, record); !status.ok()) {
+    return status;
+  }
+  if (record->bridge != bridge) {
+    return refuse(Code::kInvalid, "the port is not in that bridge");
+  }
+  if (mac == 0 || is_group(mac)) {
+    return refuse(Code::kInvalid, "the address is zero or a group address");
+  }
+  return bridges_.add_static(*bridge, mac, id);
+}
+
+Status Switch::remove_mac(uint16_t number, Mac mac, bool& removed) {
+  const Guard guard(lock_);
+  std::shared_ptr<Bridge> bridge;
+  Status status = need_bridge(number, bridge);
+  if (status.ok()) {
+    removed = mac != 0 && bridges_.remove_mac(*bridge, mac);
+  }
+  return status;
+}
+
+Status Switch::flush_macs(uint16_t number, PortId port, uint32_t& count) {
+  const Guard guard(lock_);
+  std::shared_ptr<Bridge> bridge;
+  Status status = need_bridge(number, bridge);
+  if (status.ok()) {
+    count = bridges_.flush(*bridge, port, Bridges::Which::kLearned);
+  }
+  return status;
+}
+
+// --- peers ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+std::vector<RxQueue*> queues_of(const MemifLink& link) {
+  std::vector<RxQueue*> queues;
+  for (const auto& queue : link.rx()) {
+    queues.push_back(queue.get());
+  }
+  return queues;
+}
+
+}  // namespace
+
+void Switch::attached(PortId id, memif::Attachment attachment, memif::PeerCredentials peer) {
+  Record& record = ports_.at(id);
+  record.link = std::make_unique<MemifLink>(*record.port, std::move(attachment), alarm_.get());
+  record.credentials = peer;
+  ++record.attaches;
+  record.port->link.store(record.link.get());
+  workers_.add(queues_of(*record.link));
+  update_members(*record.bridge);
+  tell_({.kind = Event::Kind::kLinkUp, .port = id, .text = record.link->peer()});
+}
+
+void Switch::detached(PortId id, const std::string& reason) {
+  Record& record = ports_.at(id);
+  record.port->link.store(nullptr);
+  workers_.remove(queues_of(*record.link));
+  reclaim_.retire(std::move(record.link));
+  update_members(*record.bridge);
+  record.last_error = reason;
+  tell_({.kind = Event::Kind::kLinkDown, .port = id, .text = reason});
+}
+
+void Switch::refused(PortId id, const std::string& reason) {
+  Record& record = ports_.at(id);
+  ++record.protocol_errors;
+  record.last_error = reason;
+  tell_({.kind = Event::Kind::kProtocolError, .port = id, .text = reason});
+}
+
+// --- the control thread --------------------------------------------------------------------------------------------
+
+void Switch::look_for_violations() {
+  uint64_t alarms = 0;
+  [[maybe_unused]] const ssize_t taken = ::read(alarm_.get(), &alarms, sizeof alarms);
+  std::vector<std::pair<PortId, std::string>> found;
+  for (const auto& [id, record] : ports_) {
+    if (record.link && record.link->violation() != memif::Violation::kNone) {
+      found.emplace_back(id, memif::violation_text(record.link->violation()));
+    }
+  }
+  for (const auto& [id, reason] : found) {
+    refused(id, reason);
+    memif_.disconnect(id, reason);
+  }
+}
+
+void Switch::tick() {
+  const auto up = std::chrono::steady_clock::now() - started_;
+  const auto seconds =
+      static_cast<uint16_t>(std::chrono::duration_cast<std::chrono::seconds>(up).count());
+  if (seconds != shared_.clock.load()) {
+    shared_.clock.store(seconds);
+    each_second();
+  }
+  tell_notices();
+  reclaim_.run();
+}
+
+void Switch::each_second() {
+  limits_told_.clear();
+  memif_.expire();
+  bridges_.age();
+}
+
+void Switch::tell_notices() {
+  uint64_t lost = 0;
+  for (size_t w = 0; w < workers_.size(); ++w) {
+    Notice notice{};
+    while (workers_.notices(w).take(notice)) {
+      if (notice.kind == Notice::Kind::kMove) {
+        tell_({.kind = Event::Kind::kMove, .port = notice.port, .from = notice.from,
+               .bridge = notice.bridge, .mac = notice.mac});
+        continue;
+      }
+      const bool port_full = notice.kind == Notice::Kind::kPortFull;
+      const PortId port = port_full ? notice.port : kNoPort;
+      if (limits_told_.emplace(std::pair{notice.bridge, port}, true).second) {
+        tell_({.kind = port_full ? Event::Kind::kPortFull : Event::Kind::kTableFull, .port = port,
+               .bridge = notice.bridge, .mac = notice.mac});
+      }
+    }
+    lost += workers_.notices(w).lost();
+  }
+  if (lost != lost_told_) {
+    tell_({.kind = Event::Kind::kLost, .count = lost - lost_told_});
+    lost_told_ = lost;
+  }
+}
+
+}  // namespace memswitch

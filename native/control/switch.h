@@ -1,0 +1,133 @@
+// The switch as control threads see it: ports, and how bridges, workers and peers come together at them. One lock
+// guards all of it; poll threads never take it. What they read is replaced as a whole, and freed when all have
+// passed (control/reclaim.h).
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/bridges.h"
+#include "control/memif_server.h"
+#include "control/reactor.h"
+#include "control/reclaim.h"
+#include "control/status.h"
+#include "control/workers.h"
+#include "ports/memif.h"
+
+namespace memswitch {
+
+struct PortOptions {
+  uint16_t bridge = 0;
+  uint32_t mac_limit = 0;  // 0: as many as the bridge takes
+  std::string socket;
+  uint32_t id = 0;
+  memif::Interface interface;
+};
+
+struct PortState {
+  PortId id = kNoPort;
+  bool link = false;
+  uint16_t queues = 0;
+  uint16_t ring_size = 0;
+  std::string peer{};
+  memif::PeerCredentials credentials{};
+  uint32_t macs = 0;
+  std::string last_error;
+  uint32_t attaches = 0;
+  uint32_t protocol_errors = 0;
+};
+
+struct Event {
+  enum class Kind { kLinkUp, kLinkDown, kProtocolError, kMove, kPortFull, kTableFull, kLost };
+  Kind kind;
+  PortId port = kNoPort;
+  PortId from = kNoPort;
+  uint16_t bridge = 0;
+  Mac mac = 0;
+  uint64_t count = 0;
+  std::string text{};  // the peer's name, or a reason
+};
+
+class Switch final : private MemifServer::Owner {
+ public:
+  using Tell = std::function<void(Event)>;
+
+  // `tell` is called with the lock held: it must not call back.
+  Switch(const std::vector<WorkerOptions>& workers, Tell tell);
+  ~Switch() override;
+
+  Status add_bridge(const BridgeOptions& options, uint16_t& bridge);
+  Status set_bridge(uint16_t bridge, const BridgeOptions& options);
+  Status remove_bridge(uint16_t bridge);
+  Status bridge_macs(uint16_t bridge, uint32_t& count);
+
+  Status add_port(const PortOptions& options, PortId& port);
+  Status set_port(PortId port, uint16_t bridge, uint32_t mac_limit);
+  Status remove_port(PortId port);
+  std::vector<PortState> port_states();
+
+  using Visit = std::function<void(const MacTable::Entry& entry, uint16_t age_s)>;
+  Status each_mac(uint16_t bridge, const Visit& visit);
+  Status find_mac(uint16_t bridge, Mac mac, const Visit& visit);
+  Status add_static_mac(uint16_t bridge, Mac mac, PortId port);
+  Status remove_mac(uint16_t bridge, Mac mac, bool& removed);
+  // kNoPort: of all ports.
+  Status flush_macs(uint16_t bridge, PortId port, uint32_t& count);
+
+  // For counters, which live as long as the switch, and for running a worker on the calling thread.
+  Workers& workers() { return workers_; }
+
+  void stop() { workers_.stop(); }
+  // Stops, waits for the workers to return, says goodbye to the peers. Idempotent.
+  void close();
+
+ private:
+  struct Record {
+    std::unique_ptr<MemifPort> port;
+    std::shared_ptr<Bridge> bridge;
+    std::unique_ptr<MemifLink> link;
+    memif::PeerCredentials credentials;
+    std::string last_error;
+    uint32_t attaches = 0;
+    uint32_t protocol_errors = 0;
+  };
+
+  void attached(PortId port, memif::Attachment attachment, memif::PeerCredentials peer) override;
+  void detached(PortId port, const std::string& reason) override;
+  void refused(PortId port, const std::string& reason) override;
+
+  // With the lock held.
+  Status need_bridge(uint16_t number, std::shared_ptr<Bridge>& bridge) const;
+  Status need_port(PortId id, Record*& record);
+  [[nodiscard]] PortId free_id() const;
+  void update_members(Bridge& bridge);
+  void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
+  void look_for_violations();
+  void tick();
+  void each_second();
+  void tell_notices();
+
+  std::mutex lock_;
+  Shared shared_;
+  Reclaim reclaim_{shared_.epoch};
+  Tell tell_;
+  Workers workers_;
+  Bridges bridges_{shared_, reclaim_};
+  std::map<PortId, Record> ports_;
+  std::vector<bool> ids_ = std::vector<bool>(kMaxPorts);  // in use, or not yet reclaimed
+  std::map<std::pair<uint16_t, PortId>, bool> limits_told_;  // this second; by bridge and port
+  uint64_t lost_told_ = 0;
+  UniqueFd alarm_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  bool closed_ = false;
+  Reactor reactor_{lock_};
+  MemifServer memif_{reactor_, *this};
+};
+
+}  // namespace memswitch

@@ -1,0 +1,133 @@
+#include "control/workers.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "dataplane/idle.h"
+
+namespace memswitch {
+
+namespace {
+
+void wake(const Worker& worker) {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(worker.mailbox_fd.get(), &one, sizeof one);
+}
+
+// The calling thread, for as long as it polls; its former CPUs afterwards, for it is not ours.
+class Pinned {
+ public:
+  explicit Pinned(int cpu) {
+    if (cpu < 0) {
+      return;
+    }
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<size_t>(cpu), &set);
+    ok_ = ::sched_getaffinity(0, sizeof before_, &before_) == 0 &&
+          ::sched_setaffinity(0, sizeof set, &set) == 0;
+    restore_ = ok_;
+  }
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+  ~Pinned() {
+    if (restore_) {
+      ::sched_setaffinity(0, sizeof before_, &before_);
+    }
+  }
+  [[nodiscard]] bool ok() const { return ok_; }
+
+ private:
+  cpu_set_t before_{};
+  bool ok_ = true;
+  bool restore_ = false;
+};
+
+}  // namespace
+
+Workers::Workers(const std::vector<WorkerOptions>& options, Shared& shared, Reclaim& reclaim)
+    : shared_(shared), reclaim_(reclaim) {
+  for (const WorkerOptions& how : options) {
+    members_.push_back(
+        std::make_unique<Member>(static_cast<uint16_t>(members_.size()), how, shared));
+    members_.back()->worker.plan.store(members_.back()->plan.get());
+  }
+}
+
+void Workers::replace(Member& member, Plan plan) {
+  auto next = std::make_unique<const Plan>(std::move(plan));
+  member.worker.plan.store(next.get(), std::memory_order_seq_cst);
+  reclaim_.retire(std::exchange(member.plan, std::move(next)));
+  wake(member.worker);
+}
+
+void Workers::add(std::span<RxQueue* const> queues) {
+  for (RxQueue* queue : queues) {
+    Member& member = **std::ranges::min_element(
+        members_, {}, [](const auto& candidate) { return candidate->plan->size(); });
+    epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.fd = queue->wake_fd()}};
+    ::epoll_ctl(member.worker.sleep_fd.get(), EPOLL_CTL_ADD, queue->wake_fd(), &event);
+    Plan plan = *member.plan;
+    plan.push_back(queue);
+    replace(member, std::move(plan));
+  }
+}
+
+void Workers::remove(std::span<RxQueue* const> queues) {
+  for (const auto& member : members_) {
+    Plan plan = *member->plan;
+    for (RxQueue* queue : queues) {
+      if (std::erase(plan, queue) != 0) {
+        // By hand: the peer holds the same eventfd, so closing ours would leave it in the set.
+        ::epoll_ctl(member->worker.sleep_fd.get(), EPOLL_CTL_DEL, queue->wake_fd(), nullptr);
+      }
+    }
+    if (plan.size() != member->plan->size()) {
+      replace(*member, std::move(plan));
+    }
+  }
+}
+
+Status Workers::run(size_t worker) {
+  Member& member = *members_[worker];
+  if (member.running.exchange(true)) {
+    return refuse(Code::kInUse, "worker " + std::to_string(worker) + " runs already");
+  }
+  Status status;
+  cycles_per_second();  // measured here rather than in the poll loop
+  {
+    const Pinned pinned(member.options.cpu);
+    if (pinned.ok()) {
+      pthread_setname_np(pthread_self(), ("msw-worker" + std::to_string(worker)).c_str());
+      poll(member.worker);
+    } else {
+      status = system_error("worker " + std::to_string(worker) + ": pin to CPU " +
+                            std::to_string(member.options.cpu));
+    }
+  }
+  member.running.store(false);
+  return status;
+}
+
+void Workers::stop() {
+  shared_.stop.store(true);
+  for (const auto& member : members_) {
+    wake(member->worker);
+  }
+}
+
+bool Workers::running() const {
+  return std::ranges::any_of(members_, [](const auto& member) { return member->running.load(); });
+}
+
+void Workers::reset_counters(PortId port) {
+  for (const auto& member : members_) {
+    member->ports[port].reset();
+  }
+}
+
+}  // namespace memswitch

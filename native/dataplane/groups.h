@@ -1,0 +1,49 @@
+// The frames of one burst, sorted by the port they leave by, in the order they came in: a burst goes to each port
+// in one call, and no flow is reordered (a flooded frame keeps its place among unicast ones).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "dataplane/frame.h"
+#include "tables/limits.h"
+
+namespace memswitch {
+
+class Groups {
+ public:
+  struct Group {
+    PortId port;
+    uint16_t count;
+    std::array<uint8_t, kBurst> which;
+  };
+  static_assert(kBurst <= 256);
+
+  void add(PortId port, uint16_t frame) {
+    uint16_t& place = place_[port];
+    if (place == 0) {
+      groups_[used_] = {.port = port, .count = 0, .which = {}};
+      place = ++used_;
+    }
+    Group& group = groups_[place - 1U];
+    group.which[group.count++] = static_cast<uint8_t>(frame);
+  }
+
+  [[nodiscard]] std::span<const Group> all() const { return {groups_.data(), used_}; }
+
+  void clear() {
+    for (const Group& group : all()) {
+      place_[group.port] = 0;
+    }
+    used_ = 0;
+  }
+
+ private:
+  uint16_t used_ = 0;
+  std::array<uint16_t, kMaxPorts> place_{};  // of a port's group in groups_, plus one; 0: none
+  std::vector<Group> groups_ = std::vector<Group>(kMaxPorts);
+};
+
+}  // namespace memswitch

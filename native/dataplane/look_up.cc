@@ -1,0 +1,60 @@
+// Where each frame goes: one port, all others, or nowhere.
+#include "dataplane/worker.h"
+#include "tables/bridge.h"
+
+namespace memswitch {
+
+namespace {
+
+// IEEE 802.1Q table 8-1: 01:80:C2:00:00:00 to 0F stay on their link (pause, spanning tree, LLDP, LACP).
+constexpr bool is_reserved(Mac mac) {
+  return (mac & 0xf0ff'ffff'ffff) == 0x0000'00c2'8001;
+}
+
+void flood(uint16_t frame, Worker& worker, const Port& in, const Bridge& bridge) {
+  PortCounters& counters = worker.counters_of(in.id());
+  const Bridge::Members* members = bridge.members.load(std::memory_order_acquire);
+  uint64_t replicas = 0;
+  if (members != nullptr && bridge.flood.load(std::memory_order_relaxed)) {
+    for (const Port* member : *members) {
+      if (member != &in) {
+        worker.groups.add(member->id(), frame);
+        ++replicas;
+      }
+    }
+  }
+  if (replicas == 0) {
+    counters.drop(Drop::kNoDestination);
+  } else {
+    counters.copies.add(replicas - 1);
+  }
+}
+
+}  // namespace
+
+void look_up(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge) {
+  PortCounters& counters = worker.counters_of(in.id());
+  Mac last = 0;
+  PortId port = kNoPort;
+  for (uint16_t i = 0; i < burst.count; ++i) {
+    const Mac mac = burst.destination[i];
+    if (mac != last) {
+      last = mac;
+      port = is_group(mac) ? kNoPort : bridge.macs.find(mac, burst.destination_hash[i]);
+    }
+    if (burst.dropped[i]) [[unlikely]] {
+      continue;
+    }
+    if (port == in.id()) [[unlikely]] {
+      counters.drop(Drop::kSamePort);
+    } else if (port != kNoPort) [[likely]] {
+      worker.groups.add(port, i);
+    } else if (is_reserved(mac)) {
+      counters.drop(Drop::kReserved);
+    } else {
+      flood(i, worker, in, bridge);
+    }
+  }
+}
+
+}  // namespace memswitch

@@ -1,0 +1,58 @@
+// The way of a burst, on one screen.
+//
+//   receive    views of what waits in a queue; checked, not copied
+//   snapshot   the frames' first bytes, private from here on
+//   classify   addresses, lengths
+//   hash       of all addresses, their buckets on the way into the cache
+//   learn      where the sources are
+//   look_up    where the destinations are: sorted by the port they leave by
+//   deliver    each group to its port in one call
+//   release    the buffers go back to their owner
+#include "dataplane/idle.h"
+#include "dataplane/worker.h"
+#include "tables/bridge.h"
+
+namespace memswitch {
+
+namespace {
+
+uint16_t forward(RxQueue& queue, Worker& worker) {
+  Burst& burst = worker.burst;
+  if (!queue.receive(burst)) {
+    return 0;
+  }
+  Port& in = queue.port();
+  PortCounters& counters = worker.counters_of(in.id());
+  snapshot(burst);
+  classify(burst, counters);
+  if (Bridge* bridge = in.bridge.load(std::memory_order_acquire)) [[likely]] {
+    hash(burst, *bridge);
+    learn(burst, worker, in, *bridge);
+    look_up(burst, worker, in, *bridge);
+    deliver(burst, worker, in, *bridge);
+  } else {
+    drop_unbridged(burst, counters);
+  }
+  queue.release(burst);
+  worker.counters.count_burst(burst.count);
+  return burst.count;
+}
+
+}  // namespace
+
+void poll(Worker& worker) {
+  worker.shared.epoch.online(worker.index);
+  Idle idle(worker);
+  while (!worker.shared.stop.load(std::memory_order_relaxed)) {
+    worker.shared.epoch.quiescent(worker.index);
+    const Plan* plan = worker.plan.load(std::memory_order_acquire);
+    uint32_t frames = 0;
+    for (RxQueue* queue : *plan) {
+      frames += forward(*queue, worker);
+    }
+    idle.after(frames);
+  }
+  worker.shared.epoch.offline(worker.index);
+}
+
+}  // namespace memswitch

@@ -1,0 +1,32 @@
+#include "memif/attachment.h"
+
+#include <unistd.h>
+
+#include <string_view>
+
+namespace memswitch::memif {
+
+Ring server_ring(const Attachment& attachment, const RingPlace& place) {
+  std::byte* base = attachment.regions[place.region].base() + place.offset;
+  auto* header = reinterpret_cast<RingHeader*>(base);
+  Ring ring{};
+  ring.slots = reinterpret_cast<Descriptor*>(header->descriptors);
+  ring.peer_index = &header->head;
+  ring.own_index = &header->tail;
+  ring.flags = &header->flags;
+  ring.size = static_cast<uint16_t>(1U << place.log2_size);
+  ring.mask = static_cast<uint16_t>(ring.size - 1);
+  ring.position = load_acquire(ring.own_index);
+  ring.doorbell = place.doorbell.get();
+  return ring;
+}
+
+bool is_eventfd(const UniqueFd& fd) {
+  char target[64];
+  const std::string link = "/proc/self/fd/" + std::to_string(fd.get());
+  const ssize_t length = ::readlink(link.c_str(), target, sizeof target);
+  return length > 0 &&
+         std::string_view(target, static_cast<size_t>(length)) == "anon_inode:[eventfd]";
+}
+
+}  // namespace memswitch::memif

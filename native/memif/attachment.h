@@ -1,0 +1,37 @@
+// What a client has brought when the handshake ends: its memory, mapped, and the places of its rings, all checked.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "memif/channel.h"
+#include "memif/fd.h"
+#include "memif/region.h"
+#include "memif/ring.h"
+
+namespace memswitch::memif {
+
+struct RingPlace {
+  uint16_t region = 0;
+  uint32_t offset = 0;
+  uint8_t log2_size = 0;
+  UniqueFd doorbell;
+};
+
+struct Attachment {
+  uint32_t id = 0;
+  std::string peer;  // the name the client gives itself, cleaned
+  std::vector<Region> regions;
+  std::vector<RingPlace> from_client;  // S2M, by queue
+  std::vector<RingPlace> to_client;    // M2S, by queue
+};
+
+// The ring at a checked place, in the server's role. Its position is where the client's memory says we are: a
+// client may have filled its rings before.
+Ring server_ring(const Attachment& attachment, const RingPlace& place);
+
+// Whether the descriptor is an eventfd. Anything else could make the poll thread that writes to it wait.
+bool is_eventfd(const UniqueFd& fd);
+
+}  // namespace memswitch::memif

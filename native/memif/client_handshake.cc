@@ -1,0 +1,140 @@
+#include "memif/client_handshake.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+
+namespace memswitch::memif {
+
+namespace {
+
+Message message_of(MessageType type) {
+  Message message{};
+  message.type = type;
+  return message;
+}
+
+}  // namespace
+
+ClientHandshake::Step ClientHandshake::take(const Record& record, Message& answer, int& fd) {
+  const Message& message = record.message;
+  if (message.type == MessageType::kHello && !greeted_) {
+    greeted_ = true;
+    reason_ = prepare(message.hello);
+    return reason_.empty() ? next(answer, fd) : Step::kEnd;
+  }
+  if (message.type == MessageType::kAck && !queue_.empty()) {
+    return next(answer, fd);
+  }
+  if (message.type == MessageType::kConnected && greeted_ && queue_.empty()) {
+    return Step::kConnected;
+  }
+  reason_ = message.type == MessageType::kDisconnect
+                ? take_text(message.disconnect.reason, sizeof message.disconnect.reason)
+                : "message type " + std::to_string(static_cast<unsigned>(message.type)) +
+                      " out of order";
+  return Step::kEnd;
+}
+
+ClientHandshake::Step ClientHandshake::next(Message& answer, int& fd) {
+  answer = queue_.front().message;
+  fd = queue_.front().fd;
+  queue_.pop_front();
+  return Step::kSend;
+}
+
+Reason ClientHandshake::prepare(const Hello& hello) {
+  if (hello.min_version > kVersion || hello.max_version < kVersion) {
+    return "the server does not speak memif 2.0";
+  }
+  const auto queues = static_cast<uint16_t>(std::min<uint32_t>(
+      options_.queues, std::min(hello.max_s2m_ring, hello.max_m2s_ring) + 1U));
+  options_.log2_ring_size = std::min(options_.log2_ring_size, hello.max_log2_ring_size);
+  if (options_.log2_ring_size < 1 || options_.log2_ring_size > kMaxLog2RingSize) {
+    return "the server takes no rings";
+  }
+  const uint64_t slots = uint64_t{2} * queues << options_.log2_ring_size;
+  const uint64_t rings = uint64_t{2} * queues * ring_bytes(options_.log2_ring_size);
+  const uint64_t size = rings + slots * options_.buffer_size;
+  if (size > UINT32_MAX) {
+    return "rings and buffers of more than 4 GiB";  // offsets are 32 bits
+  }
+  if (Reason reason = Region::create(size, memory_.file, memory_.region); !reason.empty()) {
+    return reason;
+  }
+  memory_.view = {memory_.region.base(), size};
+
+  Message init = message_of(MessageType::kInit);
+  init.init.version = kVersion;
+  init.init.id = options_.id;
+  init.init.mode = Mode::kEthernet;
+  put_text(init.init.secret, sizeof init.init.secret, options_.secret);
+  put_text(init.init.name, sizeof init.init.name, options_.name);
+  queue_.push_back({init, -1});
+  Message region = message_of(MessageType::kAddRegion);
+  region.add_region = {.index = 0, .size = size};
+  queue_.push_back({region, memory_.file.get()});
+
+  memory_.lent.reserve(slots);  // rings point into it
+  uint32_t offset = 0;
+  for (const bool from_client : {true, false}) {
+    for (uint16_t i = 0; i < queues; ++i) {
+      if (Reason reason = make_ring(from_client, i, offset); !reason.empty()) {
+        return reason;
+      }
+    }
+  }
+  auto buffer = static_cast<uint32_t>(rings);
+  for (uint64_t slot = 0; slot < slots; ++slot, buffer += options_.buffer_size) {
+    memory_.lent.push_back(
+        {.flags = 0, .region = 0, .length = options_.buffer_size, .offset = buffer, .metadata = 0});
+  }
+  // The server fills what it is lent: all receive buffers, from the start.
+  for (Ring& ring : memory_.rx) {
+    for (uint16_t slot = 0; slot < ring.size; ++slot) {
+      store(&ring.slots[slot], ring.lent[slot]);
+    }
+    publish(ring, 0);
+  }
+  Message connect = message_of(MessageType::kConnect);
+  put_text(connect.connect.name, sizeof connect.connect.name, options_.name);
+  queue_.push_back({connect, -1});
+  return {};
+}
+
+Reason ClientHandshake::make_ring(bool from_client, uint16_t index, uint32_t& offset) {
+  UniqueFd doorbell(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!doorbell) {
+    return "no descriptor left for an eventfd";
+  }
+  auto* header = reinterpret_cast<RingHeader*>(memory_.region.base() + offset);
+  header->cookie = kCookie;
+  Ring ring{};
+  ring.slots = reinterpret_cast<Descriptor*>(header->descriptors);
+  ring.peer_index = &header->tail;
+  ring.own_index = &header->head;
+  ring.flags = &header->flags;
+  ring.size = static_cast<uint16_t>(1U << options_.log2_ring_size);
+  ring.mask = static_cast<uint16_t>(ring.size - 1);
+  (from_client ? ring.peer_bias : ring.own_bias) = ring.size;
+  ring.doorbell = doorbell.get();
+  ring.lent = memory_.lent.data() + (memory_.tx.size() + memory_.rx.size()) * ring.size;
+  if (!from_client) {
+    store_release(ring.flags, kRingMaskInterrupt);  // we poll, until we ask for the doorbell
+  }
+  (from_client ? memory_.tx : memory_.rx).push_back(ring);
+
+  Message add = message_of(MessageType::kAddRing);
+  add.add_ring = {.flags = from_client ? kRingFromClient : uint16_t{0},
+                  .index = index,
+                  .region = 0,
+                  .offset = offset,
+                  .log2_ring_size = options_.log2_ring_size,
+                  .private_header_size = 0};
+  queue_.push_back({add, doorbell.get()});
+  memory_.doorbells.push_back(std::move(doorbell));
+  offset += static_cast<uint32_t>(ring_bytes(options_.log2_ring_size));
+  return {};
+}
+
+}  // namespace memswitch::memif

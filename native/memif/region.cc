@@ -1,0 +1,69 @@
+#include "memif/region.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace memswitch::memif {
+
+Region::Region(Region&& other) noexcept
+    : base_(std::exchange(other.base_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+Region& Region::operator=(Region&& other) noexcept {
+  std::swap(base_, other.base_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+Region::~Region() {
+  if (base_ != nullptr) {
+    ::munmap(base_, size_);
+  }
+}
+
+Reason Region::map(const UniqueFd& file, uint64_t size, bool sealed, Region& region) {
+  struct stat status {};
+  struct statfs system {};
+  if (::fstat(file.get(), &status) != 0 || ::fstatfs(file.get(), &system) != 0 ||
+      !S_ISREG(status.st_mode)) {
+    return "region: the descriptor is not a memory file";
+  }
+  // Only memory: a file of FUSE or a disk could make every access wait for as long as its owner likes.
+  const bool huge = system.f_type == HUGETLBFS_MAGIC;
+  if (!huge && system.f_type != TMPFS_MAGIC) {
+    return "region: the file is not in memory (memfd, tmpfs or hugetlbfs)";
+  }
+  if (size == 0 || size > kMaxRegionBytes || static_cast<uint64_t>(status.st_size) < size) {
+    return "region: announced " + std::to_string(size) + " bytes, the file has " +
+           std::to_string(status.st_size);
+  }
+  const int seals = ::fcntl(file.get(), F_GET_SEALS);
+  if (sealed && !huge && (seals < 0 || (seals & F_SEAL_SHRINK) == 0)) {
+    return "region: the file lacks F_SEAL_SHRINK, so it could be cut short under us";
+  }
+  void* base = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (base == MAP_FAILED) {
+    return std::string("region: mmap: ") + std::strerror(errno);
+  }
+  region = Region();
+  region.base_ = static_cast<std::byte*>(base);
+  region.size_ = size;
+  return {};
+}
+
+Reason Region::create(uint64_t size, UniqueFd& file, Region& region) {
+  file.reset(::memfd_create("memif", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file || ::ftruncate(file.get(), static_cast<off_t>(size)) != 0 ||
+      ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
+    return std::string("region: memfd: ") + std::strerror(errno);
+  }
+  return map(file, size, true, region);
+}
+
+}  // namespace memswitch::memif

@@ -1,0 +1,39 @@
+// A region of a peer's memory, mapped here. Nothing of it is believed: its size is the file's, not the announced
+// one alone, and a file that its owner could cut short under us is refused (touching it would raise SIGBUS).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "memif/channel.h"
+#include "memif/fd.h"
+
+namespace memswitch::memif {
+
+// All regions of one connection together. A zero-copy client shares its whole packet pool; DPDK's are 1 to 2 GiB.
+inline constexpr uint64_t kMaxRegionBytes = uint64_t{16} << 30;
+
+class Region {
+ public:
+  Region() = default;
+  Region(Region&& other) noexcept;
+  Region& operator=(Region&& other) noexcept;
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
+  ~Region();
+
+  // Checks the file against the announced size and maps it. `sealed`: insist on F_SEAL_SHRINK.
+  [[nodiscard]] static Reason map(const UniqueFd& file, uint64_t size, bool sealed, Region& region);
+
+  // Makes a sealed region of our own (the client's side) and keeps its descriptor for the peer in `file`.
+  [[nodiscard]] static Reason create(uint64_t size, UniqueFd& file, Region& region);
+
+  [[nodiscard]] std::byte* base() const { return base_; }
+  [[nodiscard]] uint64_t size() const { return size_; }
+
+ private:
+  std::byte* base_ = nullptr;
+  uint64_t size_ = 0;
+};
+
+}  // namespace memswitch::memif

@@ -1,0 +1,131 @@
+// One ring in a peer's memory, and the four things a switch does with it. Everything in that memory is the
+// peer's to change at any moment: an index or a descriptor is copied once into a local, checked, then used; our own
+// position is private and never read back.
+//
+// Both roles do the same with different words. The side that made the memory, the client, owns `head`; the server
+// owns `tail`. What is ours in a ring, and what we publish, is in each role:
+//
+//   server   receive   head - position          tail = position
+//            transmit  head - position          tail = position
+//   client   receive   tail - position          head = position + size (the buffers are the server's again)
+//            transmit  tail + size - position   head = position
+#pragma once
+
+#include <emmintrin.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "dataplane/frame.h"
+#include "memif/wire.h"
+
+namespace memswitch::memif {
+
+// What a peer did that no honest peer does. The link ends; the reason goes to the peer, the events and `show`.
+enum class Violation : uint8_t {
+  kNone,
+  kIndexJump,
+  kBadRegion,
+  kOutsideRegion,
+  kEndlessChain,
+};
+
+const char* violation_text(Violation violation);
+
+struct RegionView {
+  std::byte* base;
+  uint64_t size;
+};
+
+// The regions of a connection, looked at for every descriptor.
+struct RegionTable {
+  const RegionView* views;
+  uint32_t count;
+};
+
+struct Ring {
+  Descriptor* slots;
+  uint16_t* peer_index;
+  uint16_t* own_index;
+  uint16_t* flags;
+  uint16_t size;
+  uint16_t mask;
+  uint16_t peer_bias;  // what is ours: peer_index + peer_bias - position
+  uint16_t own_bias;   // what we publish: position + own_bias
+  uint16_t position;   // our next slot, free-running
+  int doorbell;        // the eventfd that comes with the ring
+  // A client's buffers by slot, in private memory: what it lends it needs not read back. Null for a server.
+  const Descriptor* lent;
+};
+
+inline uint16_t load_acquire(const uint16_t* shared) {
+  return std::atomic_ref<const uint16_t>(*shared).load(std::memory_order_acquire);
+}
+
+inline void store_release(uint16_t* shared, uint16_t value) {
+  std::atomic_ref<uint16_t>(*shared).store(value, std::memory_order_release);
+}
+
+// A private copy by one 16-byte load. The empty asm hides where the value came from, so that the compiler cannot
+// go back to shared memory for a second look.
+inline Descriptor load_once(const Descriptor* shared) {
+  __m128i value = _mm_load_si128(reinterpret_cast<const __m128i*>(shared));
+  asm volatile("" : "+x"(value));
+  Descriptor copy;
+  _mm_store_si128(reinterpret_cast<__m128i*>(&copy), value);
+  return copy;
+}
+
+inline Violation check(const Descriptor& d, const RegionTable& regions) {
+  if (d.region >= regions.count) [[unlikely]] {
+    return Violation::kBadRegion;
+  }
+  if (uint64_t{d.offset} + d.length > regions.views[d.region].size) [[unlikely]] {
+    return Violation::kOutsideRegion;
+  }
+  return Violation::kNone;
+}
+
+// Stores a descriptor whole.
+inline void store(Descriptor* shared, const Descriptor& d) {
+  _mm_store_si128(reinterpret_cast<__m128i*>(shared),
+                  _mm_load_si128(reinterpret_cast<const __m128i*>(&d)));
+}
+
+inline void publish(Ring& ring, uint16_t slots) {
+  ring.position = static_cast<uint16_t>(ring.position + slots);
+  store_release(ring.own_index, static_cast<uint16_t>(ring.position + ring.own_bias));
+}
+
+// Slots that are ours now; more than the ring has is a violation.
+inline uint16_t available(const Ring& ring) {
+  return static_cast<uint16_t>(load_acquire(ring.peer_index) + ring.peer_bias - ring.position);
+}
+
+// Fills the burst with views of what waits in the ring; nothing is consumed until release(). Stops at a violation:
+// the frames before it are good.
+Violation receive(const Ring& ring, const RegionTable& regions, Burst& burst);
+
+// Gives slots back to the peer; a client makes the buffers in them whole again first.
+void release(Ring& ring, uint16_t slots);
+
+// The frames `index[0, count)` of the burst, copied into the peer's buffers. Says how far it came.
+struct Transmitted {
+  uint16_t frames = 0;   // sent
+  uint64_t bytes = 0;    // of those sent
+  uint16_t no_room = 0;  // too long for the ring as a whole; passed over
+  uint16_t done = 0;     // of `count`; the rest found the ring full
+  Violation violation = Violation::kNone;
+};
+
+Transmitted transmit(Ring& ring, const RegionTable& regions, const Burst& burst,
+                     const uint8_t* index, uint16_t count);
+
+// Whether the peer asked to be woken for this ring.
+inline bool wants_doorbell(const Ring& ring) {
+  return (load_acquire(ring.flags) & kRingMaskInterrupt) == 0;
+}
+
+void ring_doorbell(const Ring& ring);
+
+}  // namespace memswitch::memif

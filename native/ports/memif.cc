@@ -1,0 +1,123 @@
+#include "ports/memif.h"
+
+#include <emmintrin.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace memswitch {
+
+using memif::Violation;
+
+bool MemifRxQueue::receive(Burst& burst) {
+  if (link_.violation() != Violation::kNone) [[unlikely]] {
+    return false;
+  }
+  if (memif::available(ring_) == 0) {
+    return false;
+  }
+  const Violation violation = memif::receive(ring_, link_.regions(), burst);
+  if (violation != Violation::kNone) [[unlikely]] {
+    link_.fail(violation);
+  }
+  return burst.count > 0;
+}
+
+void MemifRxQueue::release(const Burst& burst) {
+  memif::release(ring_, burst.slots);
+}
+
+bool MemifRxQueue::arm() {
+  // An exchange is a full fence: the mask is clear for everybody before we look at the index.
+  std::atomic_ref<uint16_t>(*ring_.flags).exchange(0, std::memory_order_seq_cst);
+  return memif::available(ring_) != 0 && link_.violation() == Violation::kNone;
+}
+
+void MemifRxQueue::disarm() {
+  memif::store_release(ring_.flags, memif::kRingMaskInterrupt);
+}
+
+MemifLink::MemifLink(Port& port, memif::Attachment attachment, int alarm_fd)
+    : attachment_(std::move(attachment)), alarm_fd_(alarm_fd) {
+  for (const memif::Region& region : attachment_.regions) {
+    views_.push_back({region.base(), region.size()});
+  }
+  regions_ = {views_.data(), static_cast<uint32_t>(views_.size())};
+  for (const memif::RingPlace& place : attachment_.from_client) {
+    rx_.push_back(
+        std::make_unique<MemifRxQueue>(port, *this, memif::server_ring(attachment_, place)));
+    rx_.back()->disarm();
+  }
+  for (const memif::RingPlace& place : attachment_.to_client) {
+    tx_.push_back(std::make_unique<MemifTxQueue>(memif::server_ring(attachment_, place)));
+  }
+}
+
+void MemifLink::fail(Violation violation) {
+  Violation none = Violation::kNone;
+  if (violation_.compare_exchange_strong(none, violation, std::memory_order_acq_rel)) {
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(alarm_fd_, &one, sizeof one);
+  }
+}
+
+namespace {
+
+// Looks this often for a queue that another worker holds, about as long as a burst of full-size frames takes.
+constexpr int kTries = 1000;
+
+bool take(std::atomic<bool>& taken) {
+  for (int i = 0; i < kTries; ++i) {
+    if (!taken.load(std::memory_order_relaxed) &&
+        !taken.exchange(true, std::memory_order_acquire)) {
+      return true;
+    }
+    _mm_pause();
+  }
+  return false;
+}
+
+}  // namespace
+
+void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which, uint16_t worker,
+                         PortCounters& counters) {
+  if (violation() != Violation::kNone) [[unlikely]] {
+    counters.drop(Drop::kLinkDown, which.size());
+    return;
+  }
+  MemifTxQueue& queue = *tx_[worker % tx_.size()];
+  if (!take(queue.taken)) [[unlikely]] {
+    counters.drop(Drop::kQueueBusy, which.size());
+    return;
+  }
+  const auto count = static_cast<uint16_t>(which.size());
+  const memif::Transmitted sent =
+      memif::transmit(queue.ring, regions_, burst, which.data(), count);
+  queue.taken.store(false, std::memory_order_release);
+
+  counters.tx_frames.add(sent.frames);
+  counters.tx_bytes.add(sent.bytes);
+  if (sent.frames != count) [[unlikely]] {
+    const bool failed = sent.violation != Violation::kNone;
+    counters.drop(Drop::kNoRoom, sent.no_room);
+    counters.drop(failed ? Drop::kLinkDown : Drop::kRingFull,
+                  static_cast<uint64_t>(count - sent.done));
+    if (failed) {
+      fail(sent.violation);
+    }
+  }
+  if (sent.frames > 0 && memif::wants_doorbell(queue.ring)) {
+    memif::ring_doorbell(queue.ring);
+  }
+}
+
+void MemifPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
+                         PortCounters& counters) {
+  if (MemifLink* now = link.load(std::memory_order_acquire)) [[likely]] {
+    now->transmit(burst, which, worker, counters);
+  } else {
+    counters.drop(Drop::kLinkDown, which.size());
+  }
+}
+
+}  // namespace memswitch

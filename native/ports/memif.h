@@ -1,0 +1,86 @@
+// A memif port: the way between the switch and one container's rings. While a peer is attached the port has a link,
+// which owns the peer's memory; control makes it after the handshake, and frees it when every worker has passed.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "memif/attachment.h"
+#include "memif/ring.h"
+#include "ports/port.h"
+
+namespace memswitch {
+
+class MemifLink;
+
+class MemifRxQueue final : public RxQueue {
+ public:
+  MemifRxQueue(Port& port, MemifLink& link, const memif::Ring& ring)
+      : RxQueue(port), link_(link), ring_(ring) {}
+
+  bool receive(Burst& burst) override;
+  void release(const Burst& burst) override;
+  bool arm() override;
+  void disarm() override;
+  [[nodiscard]] int wake_fd() const override { return ring_.doorbell; }
+
+ private:
+  MemifLink& link_;
+  memif::Ring ring_;
+};
+
+// A transmit ring. Workers share it when they are more than the rings, so it is taken for a whole burst.
+struct alignas(64) MemifTxQueue {
+  explicit MemifTxQueue(const memif::Ring& r) : ring(r) {}
+  memif::Ring ring;
+  std::atomic<bool> taken{false};
+};
+
+class MemifLink {
+ public:
+  // `alarm_fd`, an eventfd, is written to when a worker finds a violation.
+  MemifLink(Port& port, memif::Attachment attachment, int alarm_fd);
+
+  // Sends like Port::transmit.
+  void transmit(const Burst& burst, std::span<const uint8_t> which, uint16_t worker,
+                PortCounters& counters);
+
+  // Poll threads. The first violation counts; from then on the link moves nothing.
+  void fail(memif::Violation violation);
+  [[nodiscard]] memif::Violation violation() const {
+    return violation_.load(std::memory_order_acquire);
+  }
+
+  [[nodiscard]] const memif::RegionTable& regions() const { return regions_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<MemifRxQueue>>& rx() const { return rx_; }
+  [[nodiscard]] uint16_t ring_size() const { return tx_[0]->ring.size; }
+  [[nodiscard]] uint16_t queues() const {
+    return static_cast<uint16_t>(std::min(rx_.size(), tx_.size()));
+  }
+  [[nodiscard]] const std::string& peer() const { return attachment_.peer; }
+
+ private:
+  // The lines of these are read for every burst and written about never: apart from the queues'.
+  memif::Attachment attachment_;
+  std::vector<memif::RegionView> views_;
+  memif::RegionTable regions_{};
+  int alarm_fd_;
+  std::atomic<memif::Violation> violation_{memif::Violation::kNone};
+  std::vector<std::unique_ptr<MemifRxQueue>> rx_;
+  std::vector<std::unique_ptr<MemifTxQueue>> tx_;
+};
+
+class MemifPort final : public Port {
+ public:
+  using Port::Port;
+
+  void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
+                PortCounters& counters) override;
+
+  // Control: the link in use, or null. The old one must outlive every worker's current burst.
+  std::atomic<MemifLink*> link{nullptr};
+};
+
+}  // namespace memswitch

@@ -1,0 +1,64 @@
+// What a kind of port is to the switch: queues that frames come in from, and a way out for a burst. One virtual
+// call a burst, never one a frame. "rx" comes in from the port, "tx" leaves by it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/counters.h"
+#include "dataplane/frame.h"
+#include "tables/limits.h"
+#include "tables/quota.h"
+
+namespace memswitch {
+
+struct Bridge;
+class Port;
+
+// One receive queue of a port whose link is up. Owned by the port's link, polled by one worker.
+class RxQueue {
+ public:
+  explicit RxQueue(Port& port) : port_(port) {}
+  RxQueue(const RxQueue&) = delete;
+  RxQueue& operator=(const RxQueue&) = delete;
+  virtual ~RxQueue() = default;
+
+  // Views of what waits, at most kBurst frames; they stay the queue's until release(). False: nothing waits.
+  virtual bool receive(Burst& burst) = 0;
+  // Gives back what receive() lent, except buffers that a transmit() took for itself (Frame::buffer set to null).
+  virtual void release(const Burst& burst) = 0;
+
+  // Before sleep: asks to be woken by wake_fd(). True: frames wait already, so do not sleep.
+  virtual bool arm() = 0;
+  virtual void disarm() = 0;
+  [[nodiscard]] virtual int wake_fd() const = 0;
+
+  [[nodiscard]] Port& port() const { return port_; }
+
+ private:
+  Port& port_;
+};
+
+class Port {
+ public:
+  Port(PortId id, Bridge* home, uint32_t mac_limit) : macs(mac_limit), bridge(home), id_(id) {}
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+  virtual ~Port() = default;
+
+  // Sends the frames `which` of the burst, in that order. Afterwards each of them is counted as transmitted or
+  // dropped with a reason. Called by any worker; a queue that several share is taken for the whole call.
+  virtual void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
+                        PortCounters& counters) = 0;
+
+  [[nodiscard]] PortId id() const { return id_; }
+
+  Quota macs;                    // learned addresses behind this port
+  std::atomic<Bridge*> bridge;   // written by control threads; null while the port is being removed
+
+ private:
+  const PortId id_;
+};
+
+}  // namespace memswitch

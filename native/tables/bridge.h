@@ -1,0 +1,28 @@
+// A bridge domain: ports that share one Ethernet, and the addresses seen on it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "tables/mac_table.h"
+
+namespace memswitch {
+
+class Port;
+
+struct Bridge {
+  Bridge(uint16_t number, uint32_t mac_limit) : id(number), macs(mac_limit) {}
+
+  // Ports whose link is up. Replaced as a whole; the old list lives until every worker has passed.
+  using Members = std::vector<Port*>;
+
+  const uint16_t id;
+  MacTable macs;
+  std::atomic<const Members*> members{nullptr};
+  std::atomic<uint16_t> ageing{300};  // seconds; 0: addresses stay
+  std::atomic<bool> learn{true};
+  std::atomic<bool> flood{true};
+};
+
+}  // namespace memswitch

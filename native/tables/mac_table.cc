@@ -1,0 +1,188 @@
+#include "tables/mac_table.h"
+
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+
+namespace memswitch {
+
+namespace {
+
+uint64_t random_word() {
+  uint64_t value = 0;
+  while (::getrandom(&value, sizeof value, 0) != sizeof value) {
+  }
+  return value;
+}
+
+}  // namespace
+
+MacTable::MacTable(uint32_t limit)
+    : mask_(std::bit_ceil(std::max<uint64_t>(limit / 3, 8)) - 1),
+      key_{random_word(), random_word() | 1},
+      quota_(limit) {
+  const size_t bytes = (mask_ + 1) * sizeof(Bucket);
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    std::abort();  // no address space left: what a failed new does here as well
+  }
+  // Random look-ups in a million addresses miss the TLB as often as the cache; huge pages spare that half.
+  ::madvise(memory, bytes, MADV_HUGEPAGE);
+  // Fresh anonymous pages are zero, and zero is an empty bucket: constructing each would touch all of them.
+  buckets_ = static_cast<Bucket*>(memory);
+}
+
+MacTable::~MacTable() {
+  ::munmap(buckets_, (mask_ + 1) * sizeof(Bucket));
+}
+
+size_t MacTable::free_way(const Bucket& bucket) {
+  for (size_t w = 0; w < kWays; ++w) {
+    if (bucket.entries[w].load(std::memory_order_relaxed) == 0) {
+      return w;
+    }
+  }
+  return kWays;
+}
+
+// The caller holds the first bucket, has taken a place in the quota, and has found the address in neither bucket.
+bool MacTable::insert(uint64_t hash, uint64_t entry, Age seen) {
+  Bucket& near = first(hash);
+  size_t w = free_way(near);
+  if (w < kWays) {
+    near.seen[w].store(seen, std::memory_order_relaxed);
+    near.entries[w].store(entry, std::memory_order_release);
+    return true;
+  }
+  Bucket& far = second(hash);
+  Lock lock(far);
+  if (&far == &near || !lock.try_take()) {
+    return false;
+  }
+  w = free_way(far);
+  if (w == kWays) {
+    return false;
+  }
+  near.sent_away.fetch_add(1, std::memory_order_relaxed);
+  far.seen[w].store(seen, std::memory_order_relaxed);
+  far.entries[w].store(entry, std::memory_order_release);
+  return true;
+}
+
+void MacTable::erase(Bucket& bucket, size_t way) {
+  const Mac mac = mac_of(bucket.entries[way].load(std::memory_order_relaxed));
+  bucket.entries[way].store(0, std::memory_order_relaxed);
+  Bucket& near = first(hash(mac));
+  if (&near != &bucket) {
+    near.sent_away.fetch_sub(1, std::memory_order_relaxed);
+  }
+  quota_.give_back();
+}
+
+MacTable::Learn MacTable::learn(Mac mac, uint64_t hash, PortId port, Quota& quota, Age now) {
+  const Place at = place(mac, hash);
+  if (at.way < kWays) [[likely]] {
+    std::atomic<Age>& seen = at.bucket->seen[at.way];
+    const uint64_t entry = at.bucket->entries[at.way].load(std::memory_order_relaxed);
+    if (entry != word(mac, port)) [[unlikely]] {
+      return move(at, entry, mac, port, quota, now);
+    }
+    // Written once a second at most: a line that every frame dirtied would travel between workers.
+    if (seen.load(std::memory_order_relaxed) != now) {
+      seen.store(now, std::memory_order_relaxed);
+    }
+    return {Learned::kKnown, port};
+  }
+  if (!quota.take()) {
+    return {Learned::kPortFull, kNoPort};
+  }
+  if (!quota_.take()) {
+    quota.give_back();
+    return {Learned::kTableFull, kNoPort};
+  }
+  Lock lock(first(hash));
+  if (!lock.try_take() || place(mac, hash).way < kWays ||
+      !insert(hash, word(mac, port), now)) {
+    quota_.give_back();
+    quota.give_back();
+    return {Learned::kBusy, kNoPort};
+  }
+  return {Learned::kAdded, kNoPort};
+}
+
+// The address is known with another port, or as a static one, which stays where it is.
+MacTable::Learn MacTable::move(Place at, uint64_t was, Mac mac, PortId port, Quota& quota,
+                               Age now) {
+  if ((was & kStaticBit) != 0) {
+    return {Learned::kStatic, port_of(was)};
+  }
+  if (!quota.take()) {
+    return {Learned::kPortFull, kNoPort};
+  }
+  std::atomic<uint64_t>& entry = at.bucket->entries[at.way];
+  Lock lock(*at.bucket);
+  if (!lock.try_take() || entry.load(std::memory_order_relaxed) != was || mac_of(was) != mac) {
+    quota.give_back();
+    return {Learned::kBusy, kNoPort};
+  }
+  at.bucket->seen[at.way].store(now, std::memory_order_relaxed);
+  entry.store(word(mac, port), std::memory_order_relaxed);
+  return {Learned::kMoved, port_of(was)};
+}
+
+bool MacTable::set_static(Mac mac, PortId port, Entry& was) {
+  was = {};
+  const uint64_t h = hash(mac);
+  Lock lock(first(h));  // from here on no poll thread adds the address
+  lock.take();
+  const Place at = place(mac, h);
+  if (at.way < kWays) {
+    Lock far(*at.bucket);
+    if (at.bucket != &first(h)) {
+      far.take();
+    }
+    if (const Entry entry = entry_of(*at.bucket, at.way); entry.mac == mac) {
+      was = entry;
+      at.bucket->entries[at.way].store(word(mac, port) | kStaticBit, std::memory_order_relaxed);
+      return true;
+    }
+  }
+  if (!quota_.take()) {
+    return false;
+  }
+  if (!insert(h, word(mac, port) | kStaticBit, 0)) {
+    quota_.give_back();
+    return false;
+  }
+  return true;
+}
+
+bool MacTable::remove(Mac mac, Entry& was) {
+  const Place at = place(mac, hash(mac));
+  if (at.way == kWays) {
+    return false;
+  }
+  Lock lock(*at.bucket);
+  lock.take();
+  was = entry_of(*at.bucket, at.way);
+  if (was.mac != mac) {
+    return false;
+  }
+  erase(*at.bucket, at.way);
+  return true;
+}
+
+bool MacTable::look(Mac mac, Entry& entry) const {
+  const Place at = place(mac, hash(mac));
+  if (at.way == kWays) {
+    return false;
+  }
+  entry = entry_of(*at.bucket, at.way);
+  return entry.mac == mac;
+}
+
+}  // namespace memswitch

@@ -1,0 +1,237 @@
+/**
+ * The one door to the native addon. Every class, function and layout that C++ (native/binding) offers is
+ * declared here, and nothing else in the project loads the addon.
+ *
+ * Native code gets complete, checked values: defaults and user-facing checks are made in TypeScript (ports/,
+ * switch/config.ts). Ids are small integers handed out by native code and reused after removal; names live
+ * in TypeScript only.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** How a poll worker waits for frames. */
+export type Polling = 'busy' | 'adaptive' | 'interrupt';
+
+export interface NativeWorkerOptions {
+  /** CPU the worker's thread is pinned to, or -1 for none. */
+  cpu: number;
+  polling: Polling;
+}
+
+export interface NativeSwitchOptions {
+  /** One entry a worker, 1 to `limits.workers`. */
+  workers: NativeWorkerOptions[];
+}
+
+export interface NativeBridgeOptions {
+  /** Seconds an address lives without traffic; 0 = for ever; at most `limits.ageing`. */
+  ageing: number;
+  /** Most addresses (learned and static) the bridge holds, 1 to `limits.macs`. Fixed at creation. */
+  macLimit: number;
+  learn: boolean;
+  /** Whether broadcast, multicast and unknown unicast are flooded; otherwise they are dropped. */
+  flood: boolean;
+}
+
+export interface NativeMemifOptions {
+  /** Path of the socket, or `@name` for an abstract one. */
+  socket: string;
+  /** Interface id on that socket, 0 to 2^32 - 1. */
+  id: number;
+  role: 'server' | 'client';
+  /** At most 23 bytes (the field has 24 and ends in NUL); empty = none asked for. */
+  secret: string;
+  /** Most queue pairs, 1 to `limits.queues`. */
+  queues: number;
+  /** Largest ring accepted (server) or made (client): a power of two, 2 to `limits.ringSize`. */
+  ringSize: number;
+  /** Bytes of each buffer a client makes; a server takes the client's. */
+  bufferSize: number;
+}
+
+export interface NativePortOptions {
+  kind: 'memif';
+  /** Bridge id. */
+  bridge: number;
+  /** Most learned addresses behind this port, 0 to `limits.macs`; 0 = as many as the bridge takes. */
+  macLimit: number;
+  memif: NativeMemifOptions;
+}
+
+export interface NativePortState {
+  id: number;
+  link: boolean;
+  /** Queue pairs in use: 0 while the link is down. */
+  queues: number;
+  ringSize: number;
+  /** Name the peer gave itself, '' while down. Cleaned of control characters. */
+  peer: string;
+  /** Process and user of the peer as the kernel tells them; 0 and -1 while down. */
+  peerPid: number;
+  peerUid: number;
+  /** Learned addresses behind the port now. */
+  macs: number;
+  /** Why the last link ended, '' if none ended yet. */
+  lastError: string;
+  /** Times a peer attached, and violations of the protocol seen since the port was made. */
+  attaches: number;
+  protocolErrors: number;
+}
+
+/** Entry i: `entries[i]` = address (48 bits, first byte highest) << 16 | port id; `ages[i]` = seconds since seen. */
+export interface NativeMacTable {
+  entries: BigUint64Array;
+  /** `limits.staticAge` marks a static entry. */
+  ages: Uint16Array;
+  /** All that the filter matched, also beyond `limit`. */
+  total: number;
+}
+
+export interface NativeMacFilter {
+  /** Port id, or -1 for all. */
+  port: number;
+  kind: 'all' | 'learned' | 'static';
+  /** Most entries returned. */
+  limit: number;
+}
+
+export type NativeEvent =
+  | { type: 'link-up'; port: number; peer: string }
+  | { type: 'link-down'; port: number; reason: string }
+  | { type: 'protocol-error'; port: number; reason: string }
+  /** `port` is -1 when the bridge's limit, not a port's, was met. At most one a second for each limit. */
+  | { type: 'learn-limit'; bridge: number; port: number; mac: bigint }
+  | { type: 'move'; bridge: number; mac: bigint; from: number; to: number }
+  /** Events that were lost because they came faster than they could be told (moves and limits only). */
+  | { type: 'lost'; events: number };
+
+export interface NativeSwitch {
+  /** Names this switch to `runWorker` in other threads. */
+  readonly token: number;
+
+  addBridge(options: NativeBridgeOptions): number;
+  /** All but macLimit may change. */
+  setBridge(bridge: number, options: NativeBridgeOptions): void;
+  /** The bridge must have no ports. */
+  removeBridge(bridge: number): void;
+  /** Addresses held now. */
+  bridgeMacs(bridge: number): number;
+
+  addPort(options: NativePortOptions): number;
+  /** Moves the port to another bridge or changes its limit; the link stays up. Its learned addresses are flushed on a move. */
+  setPort(port: number, bridge: number, macLimit: number): void;
+  removePort(port: number): void;
+  portStates(): NativePortState[];
+
+  macs(bridge: number, filter: NativeMacFilter): NativeMacTable;
+  findMac(bridge: number, mac: bigint): { port: number; age: number } | undefined;
+  /** Adds or replaces a static address. */
+  addStaticMac(bridge: number, mac: bigint, port: number): void;
+  /** Removes an address, static or learned; false if it was not there. */
+  removeMac(bridge: number, mac: bigint): boolean;
+  /** Removes learned addresses (of one port, or -1 for all); returns how many. Static ones stay. */
+  flushMacs(bridge: number, port: number): number;
+
+  /**
+   * Live counters, one array a worker, written by that worker only and never copied: counter c of port p is at
+   * `p * layout.portStride + c`. They start at 0 when a port is made.
+   */
+  portCounters(): BigUint64Array[];
+  /** Live counters of each worker, in the order of `layout.worker`. */
+  workerCounters(): BigUint64Array[];
+
+  /** Raises the stop flag: every runWorker of this switch returns within milliseconds. Idempotent. */
+  stop(): void;
+  /** Ends all ports (peers get DISCONNECT) and the control thread. Call after the workers have returned. Idempotent. */
+  close(): void;
+}
+
+export interface NativeLayout {
+  portStride: number;
+  rxFrames: number;
+  rxBytes: number;
+  txFrames: number;
+  txBytes: number;
+  /** Extra frames made by flooding: rx + copies == tx + drops over all ports. */
+  copies: number;
+  moves: number;
+  /** Frames whose source was not learned because a limit was met (they are still forwarded). */
+  learnLimited: number;
+  /** Index of the first drop counter; reason i is at drops + i. */
+  drops: number;
+  dropReasons: {
+    name: string;
+    /** Whether it counts at the port the frame came in from (rx) or was to leave by (tx). */
+    side: 'rx' | 'tx';
+    /** One sentence for people. */
+    help: string;
+  }[];
+  /** Names of the worker counters: loops, busyCycles, idleCycles, sleeps, frames, bursts, burst1 … burst64. */
+  worker: string[];
+  /** Upper bounds of the burst-size histogram's buckets, in frames. */
+  burstBounds: number[];
+}
+
+export interface NativeLimits {
+  workers: number;
+  ports: number;
+  bridges: number;
+  macs: number;
+  queues: number;
+  ringSize: number;
+  ageing: number;
+  socketPath: number;
+  secret: number;
+  staticAge: number;
+}
+
+export interface NativeAddon {
+  Switch: new (
+    options: NativeSwitchOptions,
+    /** Called on the thread that made the switch; does not keep the process alive. */
+    onEvents: (events: NativeEvent[]) => void,
+  ) => NativeSwitch;
+  /** Runs a worker's poll loop on the calling thread until `stop()`. Once for each worker. */
+  runWorker(token: number, worker: number): void;
+  /** Stops the workers of all switches of this process: for 'exit' hooks, where nothing can be awaited. */
+  stopAll(): void;
+  /** Time-stamp counter ticks a second, to read cycles as time. */
+  cyclesPerSecond(): number;
+  layout: NativeLayout;
+  limits: NativeLimits;
+}
+
+/** What native errors carry besides their message. */
+export interface NativeError extends Error {
+  code:
+    | 'INVALID'
+    | 'NOT_FOUND'
+    | 'EXISTS'
+    | 'IN_USE'
+    | 'LIMIT'
+    | 'PERMISSION'
+    | 'CLOSED'
+    | 'SYSTEM';
+}
+
+function load(): NativeAddon {
+  const name = join('build', 'Release', 'memswitch.node');
+  // From source (switch/) or compiled (dist/switch/): the package root is the nearest folder with the build.
+  let root = dirname(dirname(fileURLToPath(import.meta.url)));
+  if (!existsSync(join(root, name))) {
+    root = dirname(root);
+  }
+  try {
+    return createRequire(import.meta.url)(join(root, name)) as NativeAddon;
+  } catch (cause) {
+    throw new Error(
+      `memswitch: the native part could not be loaded from ${join(root, name)}; ` +
+        `needed: Linux on x86-64 with SSE4.2, and a build; run: npm run build`,
+      { cause },
+    );
+  }
+}
+
+export const native: NativeAddon = load();
