@@ -69,6 +69,13 @@
       ],
     },
     {
+      'target_name': 'blast',
+      'type': 'executable',
+      'dependencies': ['core'],
+      'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
+      'sources': ['bench/blast.cc'],
+    },
+    {
       'target_name': 'load',
       'type': 'executable',
       'dependencies': ['core'],

@@ -21,13 +21,19 @@ PortId port_or_all(const Napi::Value& value) {
   return given <= 0 ? kNoPort : static_cast<PortId>(given);
 }
 
-// Runs on the JavaScript thread.
+// Runs on the JavaScript thread. What the callback throws is an uncaught exception of that thread, as from any event;
+// when the thread is already ending and can run nothing any more, the event is lost with it.
 void call_back(Napi::Env env, Napi::Function callback, Event* raw) {
   const std::unique_ptr<Event> told(raw);
-  if (env != nullptr && callback != nullptr) {
+  if (env == nullptr || callback == nullptr) {
+    return;
+  }
+  try {
     Napi::Array events = Napi::Array::New(env);
     events.Set(0U, event(env, *told));
     callback.Call({events});
+  } catch (const Napi::Error& error) {
+    napi_fatal_exception(env, error.Value());
   }
 }
 

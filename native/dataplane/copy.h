@@ -34,7 +34,7 @@ inline void copy_ends(std::byte* to, const std::byte* from, size_t length) {
   }
 }
 
-// Up to kHeaderBytes = 64.
+// Up to 64 bytes.
 inline void copy_short(std::byte* to, const std::byte* from, size_t length) {
   if (length >= 32) {
     copy_ends<32>(to, from, length);

@@ -40,17 +40,20 @@ uint16_t forward(RxQueue& queue, Worker& worker) {
 
 }  // namespace
 
+uint32_t poll_once(Worker& worker, const Plan& plan) {
+  uint32_t frames = 0;
+  for (RxQueue* queue : plan) {
+    frames += forward(*queue, worker);
+  }
+  return frames;
+}
+
 void poll(Worker& worker) {
   worker.shared.epoch.online(worker.index);
   Idle idle(worker);
   while (!worker.shared.stop.load(std::memory_order_relaxed)) {
     worker.shared.epoch.quiescent(worker.index);
-    const Plan* plan = worker.plan.load(std::memory_order_acquire);
-    uint32_t frames = 0;
-    for (RxQueue* queue : *plan) {
-      frames += forward(*queue, worker);
-    }
-    idle.after(frames);
+    idle.after(poll_once(worker, *worker.plan.load(std::memory_order_acquire)));
   }
   worker.shared.epoch.offline(worker.index);
 }

@@ -56,6 +56,8 @@ struct Worker {
 
 // Runs until shared.stop. Never throws, logs, allocates, or waits for another thread.
 void poll(Worker& worker);
+// One burst of each queue; returns the frames moved.
+uint32_t poll_once(Worker& worker, const Plan& plan);
 
 // The stages of a burst, in their order.
 void snapshot(Burst& burst);

@@ -27,6 +27,7 @@ ClientHandshake::Step ClientHandshake::take(const Record& record, Message& answe
     return next(answer, fd);
   }
   if (message.type == MessageType::kConnected && greeted_ && queue_.empty()) {
+    lend_buffers();
     return Step::kConnected;
   }
   reason_ = message.type == MessageType::kDisconnect
@@ -34,6 +35,16 @@ ClientHandshake::Step ClientHandshake::take(const Record& record, Message& answe
                 : "message type " + std::to_string(static_cast<unsigned>(message.type)) +
                       " out of order";
   return Step::kEnd;
+}
+
+// Only now: DPDK's and libmemif's servers write head = tail = 0 in all rings when they connect.
+void ClientHandshake::lend_buffers() {
+  for (Ring& ring : memory_.rx) {
+    for (uint16_t slot = 0; slot < ring.size; ++slot) {
+      store(&ring.slots[slot], ring.lent[slot]);
+    }
+    publish(ring, 0);
+  }
 }
 
 ClientHandshake::Step ClientHandshake::next(Message& answer, int& fd) {
@@ -88,13 +99,6 @@ Reason ClientHandshake::prepare(const Hello& hello) {
   for (uint64_t slot = 0; slot < slots; ++slot, buffer += options_.buffer_size) {
     memory_.lent.push_back(
         {.flags = 0, .region = 0, .length = options_.buffer_size, .offset = buffer, .metadata = 0});
-  }
-  // The server fills what it is lent: all receive buffers, from the start.
-  for (Ring& ring : memory_.rx) {
-    for (uint16_t slot = 0; slot < ring.size; ++slot) {
-      store(&ring.slots[slot], ring.lent[slot]);
-    }
-    publish(ring, 0);
   }
   Message connect = message_of(MessageType::kConnect);
   put_text(connect.connect.name, sizeof connect.connect.name, options_.name);

@@ -56,6 +56,7 @@ class ClientHandshake {
 
   Reason prepare(const Hello& hello);
   Reason make_ring(bool from_client, uint16_t index, uint32_t& offset);
+  void lend_buffers();
   Step next(Message& answer, int& fd);
 
   ClientOptions options_;

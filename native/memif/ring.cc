@@ -10,29 +10,34 @@ namespace memswitch::memif {
 
 namespace {
 
-// A chain from its second piece on. Returns slots taken; 0: not complete yet, or a violation.
-uint16_t receive_chain(const Ring& ring, const RegionTable& regions, uint16_t at, uint16_t waiting,
-                       Frame& frame, Burst& burst, Violation& violation) {
+// The pieces of a chain from its second on. Returns the slots taken; 0: it is not complete yet, has to wait for the
+// next burst, or is a violation.
+[[gnu::noinline]] uint16_t receive_chain(const Ring& ring, const RegionTable& regions, uint16_t at,
+                                         uint16_t waiting, Frame& frame, Burst& burst,
+                                         Violation& violation) {
+  if (burst.segments + kMaxSegments > kBurstSegments) {
+    return 0;
+  }
   frame.segment = burst.segments;
-  for (uint16_t i = 1; i < waiting; ++i) {
+  frame.length = std::min(frame.length, kMaxFrame + 1);  // so that the sum can't run over
+  for (uint16_t i = 0; i < waiting; ++i) {
     const Descriptor d = load_once(&ring.slots[static_cast<uint16_t>(at + i) & ring.mask]);
     violation = check(d, regions);
-    if (violation == Violation::kNone && i >= kMaxSegments) {
+    if (violation == Violation::kNone && i == kMaxSegments) {
       violation = Violation::kEndlessChain;
     }
     if (violation != Violation::kNone) {
       return 0;
     }
-    burst.pieces[frame.segment + frame.segments] = {regions.views[d.region].base + d.offset,
-                                                    d.length};
-    ++frame.segments;
-    frame.length += std::min(d.length, kMaxFrame + 1);  // so that the sum cannot run over
+    burst.pieces[frame.segment + i] = {regions.views[d.region].base + d.offset, d.length};
+    frame.length += std::min(d.length, kMaxFrame + 1);
     if ((d.flags & kDescriptorNext) == 0) {
+      frame.segments = static_cast<uint16_t>(i + 1);
       burst.segments = static_cast<uint16_t>(burst.segments + frame.segments);
-      return static_cast<uint16_t>(i + 1);
+      return frame.segments;
     }
   }
-  if (waiting == ring.size) {
+  if (waiting + 1 == ring.size) {
     violation = Violation::kEndlessChain;  // there is no slot left in which it could end
   }
   return 0;
@@ -59,43 +64,46 @@ const char* violation_text(Violation violation) {
 Violation receive(const Ring& ring, const RegionTable& regions, Burst& burst) {
   const uint16_t waiting = available(ring);
   if (waiting > ring.size) [[unlikely]] {
+    burst.count = 0;
     return Violation::kIndexJump;
   }
-  const uint16_t at = ring.position;
-  uint16_t taken = 0;
+  // In locals: a store into the burst could alias them, as far as the compiler knows.
+  Descriptor* const slots = ring.slots;
+  const RegionTable table = regions;
+  const uint32_t mask = ring.mask;
+  const uint32_t at = ring.position;
+  uint32_t taken = 0;
   uint16_t count = 0;
   burst.segments = 0;
   Violation violation = Violation::kNone;
-  while (taken < waiting && count < kBurst) {
-    const Descriptor d = load_once(&ring.slots[static_cast<uint16_t>(at + taken) & ring.mask]);
-    violation = check(d, regions);
+  for (; taken < waiting && count < kBurst; ++count) {
+    const Descriptor d = load_once(&slots[(at + taken) & mask]);
+    violation = check(d, table);
     if (violation != Violation::kNone) [[unlikely]] {
       break;
     }
     Frame& frame = burst.frames[count];
-    frame.data = regions.views[d.region].base + d.offset;
-    frame.buffer = nullptr;
-    frame.length = d.length;
-    frame.first_length = d.length;
-    frame.segments = 0;
+    frame = {.data = table.views[d.region].base + d.offset,
+             .buffer = nullptr,
+             .length = d.length,
+             .first_length = d.length,
+             .segment = 0,
+             .segments = 0};
     __builtin_prefetch(frame.data);
-    uint16_t slots = 1;
+    ++taken;
     if ((d.flags & kDescriptorNext) != 0) [[unlikely]] {
-      if (burst.segments + kMaxSegments > kBurstSegments) {
-        break;  // the next burst has room for it
-      }
-      frame.length = std::min(d.length, kMaxFrame + 1);
-      slots = receive_chain(ring, regions, static_cast<uint16_t>(at + taken),
-                            static_cast<uint16_t>(waiting - taken), frame, burst, violation);
-      if (slots == 0) {
+      const uint16_t more = receive_chain(ring, table, static_cast<uint16_t>(at + taken),
+                                          static_cast<uint16_t>(waiting - taken), frame, burst,
+                                          violation);
+      if (more == 0) {
+        --taken;
         break;
       }
+      taken += more;
     }
-    taken = static_cast<uint16_t>(taken + slots);
-    ++count;
   }
   burst.count = count;
-  burst.slots = taken;
+  burst.slots = static_cast<uint16_t>(taken);
   return violation;
 }
 
@@ -162,117 +170,147 @@ class Source {
   bool in_frame_ = false;
 };
 
-// The whole frame into one buffer.
-inline void write_frame(std::byte* to, const Burst& burst, uint16_t i) {
-  const Frame& frame = burst.frames[i];
-  const std::byte* header = burst.headers[i].data();
-  if (frame.length <= kHeaderBytes) {
-    copy_short(to, header, frame.length);
-  } else if (frame.segments == 0) {
-    copy_fixed<kHeaderBytes>(to, header);
-    std::memcpy(to + kHeaderBytes, frame.data + kHeaderBytes, frame.length - kHeaderBytes);
-  } else {
-    Source(burst, i).copy(to, frame.length);
+// A frame of one piece into one buffer.
+inline void write_frame(std::byte* to, const Frame& frame, const std::byte* header,
+                        uint32_t length) {
+  if (length < kHeaderBytes) {
+    copy_short(to, header, length);
+    return;
+  }
+  copy_fixed<kHeaderBytes>(to, header);
+  if (length > kHeaderBytes) {
+    std::memcpy(to + kHeaderBytes, frame.data + kHeaderBytes, length - kHeaderBytes);
   }
 }
 
-// The buffer of a slot: a client's own, or what the peer offers, checked.
-inline Violation buffer_of(const Ring& ring, const RegionTable& regions, uint16_t position,
-                           Descriptor& d) {
-  const uint16_t slot = position & ring.mask;
-  if (ring.lent != nullptr) {
-    d = ring.lent[slot];
-    return Violation::kNone;
+// Where transmit() is in a ring. Kept in locals, apart from the ring and the results: a store into a peer's memory
+// could alias those, and the compiler would load them again for every frame.
+struct Cursor {
+  const RegionView* const views;
+  const uint32_t regions;
+  Descriptor* const slots;
+  const Descriptor* const lent;
+  const uint32_t mask;
+  const uint32_t room;   // slots that are ours
+  const uint32_t start;  // the first of them
+  uint32_t used = 0;
+
+  // The n-th unused slot's buffer: a client's own, or what the peer offers, checked.
+  template <bool kLent>
+  [[nodiscard]] Violation buffer(uint32_t n, Descriptor& d) const {
+    const uint32_t slot = (start + used + n) & mask;
+    if constexpr (kLent) {
+      d = lent[slot];
+      return Violation::kNone;
+    }
+    d = load_once(&slots[slot]);
+    return check(d, {views, regions});
   }
-  d = load_once(&ring.slots[slot]);
-  return check(d, regions);
-}
+  [[nodiscard]] std::byte* memory(const Descriptor& d) const {
+    return views[d.region].base + d.offset;
+  }
+  void fill(Descriptor d, uint32_t length, uint16_t flags) {
+    d.length = length;
+    d.flags = flags;
+    store(&slots[(start + used) & mask], d);
+    ++used;
+  }
+};
 
-inline void fill_slot(const Ring& ring, uint16_t position, Descriptor d, uint32_t length,
-                      uint16_t flags) {
-  d.length = length;
-  d.flags = flags;
-  store(&ring.slots[position & ring.mask], d);
-}
+enum class Chained : uint8_t { kSent, kFull, kNoRoom };
 
-// A frame over several of the peer's buffers. Nothing is filled unless all of it fits: returns the slots used, or
-// 0 with the reason in `result`.
-uint16_t fill_chain(const Ring& ring, const RegionTable& regions, const Burst& burst, uint16_t i,
-                    uint16_t position, uint16_t room, Transmitted& result) {
+// A frame over several of the peer's buffers. Nothing is filled unless all of it fits.
+template <bool kLent>
+[[gnu::noinline]] Chained transmit_chain(Cursor& at, const Burst& burst, uint16_t i,
+                                         Violation& violation) {
   const uint32_t length = burst.frames[i].length;
-  Descriptor taken[kMaxSegments];
+  Descriptor buffers[kMaxSegments];
   uint64_t space = 0;
-  uint16_t slots = 0;
-  while (space < length && slots < room && slots < kMaxSegments) {
-    Descriptor& d = taken[slots];
-    result.violation =
-        buffer_of(ring, regions, static_cast<uint16_t>(position + slots), d);
-    if (result.violation != Violation::kNone) {
-      return 0;
+  uint16_t count = 0;
+  while (space < length) {
+    if (count == kMaxSegments || count > at.mask) {
+      return Chained::kNoRoom;
     }
-    space += d.length;
-    ++slots;
-  }
-  if (space < length) {
-    if (slots == ring.size || slots == kMaxSegments) {
-      ++result.no_room;
+    if (at.used + count == at.room) {
+      return Chained::kFull;
     }
-    return 0;
+    violation = at.buffer<kLent>(count, buffers[count]);
+    if (violation != Violation::kNone) {
+      return Chained::kFull;
+    }
+    space += buffers[count++].length;
   }
   Source source(burst, i);
   uint32_t left = length;
-  for (uint16_t s = 0; s < slots; ++s) {
-    const Descriptor& d = taken[s];
-    const uint32_t part = std::min(left, d.length);
-    source.copy(regions.views[d.region].base + d.offset, part);
+  for (uint16_t b = 0; b < count; ++b) {
+    const uint32_t part = std::min(left, buffers[b].length);
+    source.copy(at.memory(buffers[b]), part);
     left -= part;
-    fill_slot(ring, static_cast<uint16_t>(position + s), d, part,
-              s + 1 < slots ? kDescriptorNext : uint16_t{0});
+    at.fill(buffers[b], part, b + 1 < count ? kDescriptorNext : uint16_t{0});
   }
-  return slots;
+  return Chained::kSent;
+}
+
+template <bool kLent>
+Transmitted transmit_from(Cursor at, const Burst& burst, const uint8_t* index, uint16_t count,
+                          uint32_t& used) {
+  Transmitted result;
+  uint32_t done = 0;
+  uint64_t bytes = 0;
+  for (; done < count && at.used < at.room; ++done) {
+    const uint16_t i = index[done];
+    const Frame& frame = burst.frames[i];
+    const uint32_t length = frame.length;
+    Descriptor d;
+    result.violation = at.buffer<kLent>(0, d);
+    if (result.violation != Violation::kNone) [[unlikely]] {
+      break;
+    }
+    if (length <= d.length && frame.segments == 0) [[likely]] {
+      write_frame(at.memory(d), frame, burst.headers[i].data(), length);
+      at.fill(d, length, 0);
+    } else {
+      const Chained chained = transmit_chain<kLent>(at, burst, i, result.violation);
+      if (chained == Chained::kFull) {
+        break;
+      }
+      if (chained == Chained::kNoRoom) {
+        ++result.no_room;
+        continue;
+      }
+    }
+    bytes += length;
+  }
+  result.done = static_cast<uint16_t>(done);
+  result.frames = static_cast<uint16_t>(done - result.no_room);
+  result.bytes = bytes;
+  used = at.used;
+  return result;
 }
 
 }  // namespace
 
 Transmitted transmit(Ring& ring, const RegionTable& regions, const Burst& burst,
                      const uint8_t* index, uint16_t count) {
-  Transmitted result;
-  uint16_t room = available(ring);
+  const uint16_t room = available(ring);
   if (room > ring.size) [[unlikely]] {
-    result.violation = Violation::kIndexJump;
-    return result;
+    Transmitted nothing;
+    nothing.violation = Violation::kIndexJump;
+    return nothing;
   }
-  uint16_t used = 0;
-  for (; result.done < count && room > 0; ++result.done) {
-    const uint16_t i = index[result.done];
-    const uint32_t length = burst.frames[i].length;
-    const auto position = static_cast<uint16_t>(ring.position + used);
-    Descriptor d;
-    result.violation = buffer_of(ring, regions, position, d);
-    if (result.violation != Violation::kNone) [[unlikely]] {
-      break;
-    }
-    uint16_t slots = 1;
-    if (length <= d.length) [[likely]] {
-      write_frame(regions.views[d.region].base + d.offset, burst, i);
-      fill_slot(ring, position, d, length, 0);
-    } else {
-      const uint16_t no_room = result.no_room;
-      slots = fill_chain(ring, regions, burst, i, position, room, result);
-      if (result.no_room != no_room) {
-        continue;
-      }
-      if (slots == 0) {
-        break;
-      }
-    }
-    used = static_cast<uint16_t>(used + slots);
-    room = static_cast<uint16_t>(room - slots);
-    ++result.frames;
-    result.bytes += length;
-  }
+  const Cursor at{.views = regions.views,
+                  .regions = regions.count,
+                  .slots = ring.slots,
+                  .lent = ring.lent,
+                  .mask = ring.mask,
+                  .room = room,
+                  .start = ring.position};
+  uint32_t used = 0;
+  const Transmitted result = ring.lent != nullptr
+                                 ? transmit_from<true>(at, burst, index, count, used)
+                                 : transmit_from<false>(at, burst, index, count, used);
   if (used > 0) {
-    publish(ring, used);
+    publish(ring, static_cast<uint16_t>(used));
   }
   return result;
 }

@@ -11,8 +11,6 @@
 //            transmit  tail + size - position   head = position
 #pragma once
 
-#include <emmintrin.h>
-
 #include <atomic>
 #include <cstdint>
 
@@ -66,14 +64,24 @@ inline void store_release(uint16_t* shared, uint16_t value) {
   std::atomic_ref<uint16_t>(*shared).store(value, std::memory_order_release);
 }
 
-// A private copy by one 16-byte load. The empty asm hides where the value came from, so that the compiler cannot
-// go back to shared memory for a second look.
-inline Descriptor load_once(const Descriptor* shared) {
-  __m128i value = _mm_load_si128(reinterpret_cast<const __m128i*>(shared));
-  asm volatile("" : "+x"(value));
-  Descriptor copy;
-  _mm_store_si128(reinterpret_cast<__m128i*>(&copy), value);
-  return copy;
+// A private copy: two atomic loads, so that no field is ever read twice, however the compiler would like to.
+inline Descriptor load_once(Descriptor* shared) {
+  auto* halves = reinterpret_cast<uint64_t*>(shared);
+  const uint64_t low = std::atomic_ref<uint64_t>(halves[0]).load(std::memory_order_relaxed);
+  const uint64_t high = std::atomic_ref<uint64_t>(halves[1]).load(std::memory_order_relaxed);
+  return {.flags = static_cast<uint16_t>(low),
+          .region = static_cast<uint16_t>(low >> 16),
+          .length = static_cast<uint32_t>(low >> 32),
+          .offset = static_cast<uint32_t>(high),
+          .metadata = 0};
+}
+
+// Only what a reader uses: the metadata is nobody's.
+inline void store(Descriptor* shared, const Descriptor& d) {
+  auto* halves = reinterpret_cast<uint64_t*>(shared);
+  const uint64_t low = uint64_t{d.length} << 32 | uint32_t{d.region} << 16 | d.flags;
+  std::atomic_ref<uint64_t>(halves[0]).store(low, std::memory_order_relaxed);
+  std::atomic_ref<uint64_t>(halves[1]).store(d.offset, std::memory_order_relaxed);
 }
 
 inline Violation check(const Descriptor& d, const RegionTable& regions) {
@@ -84,12 +92,6 @@ inline Violation check(const Descriptor& d, const RegionTable& regions) {
     return Violation::kOutsideRegion;
   }
   return Violation::kNone;
-}
-
-// Stores a descriptor whole.
-inline void store(Descriptor* shared, const Descriptor& d) {
-  _mm_store_si128(reinterpret_cast<__m128i*>(shared),
-                  _mm_load_si128(reinterpret_cast<const __m128i*>(&d)));
 }
 
 inline void publish(Ring& ring, uint16_t slots) {

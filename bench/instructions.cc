@@ -1,0 +1,163 @@
+// Counts what a frame costs, in instructions: ports, rings, tables and the poll loop as they are, but one thread and
+// no clock, so that callgrind gives the same number each time. Only poll_once() is counted:
+//
+//   valgrind --tool=callgrind --collect-atstart=no --toggle-collect='memswitch::poll_once*' instructions SCENARIO
+//
+// SCENARIO: bridge [addresses] [size], flood [size]. Prints the frames moved while counting.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "dataplane/worker.h"
+#include "memif/client_handshake.h"
+#include "memif/server_handshake.h"
+#include "ports/memif.h"
+#include "tables/bridge.h"
+
+using namespace memswitch;
+
+namespace {
+
+[[noreturn]] void die(const std::string& why) {
+  std::fprintf(stderr, "instructions: %s\n", why.c_str());
+  std::exit(1);
+}
+
+// A client and the port it is attached to, introduced to each other without a socket.
+class Attached {
+ public:
+  Attached(PortId id, Bridge& bridge) : port(id, &bridge, kMaxMacs) {
+    memif::ServerHandshake server(
+        [](uint32_t, memif::Reason&) { return std::optional(memif::Interface{}); });
+    memif::Record from_server{.message = memif::ServerHandshake::hello("bench", {}), .fds = {}};
+    for (;;) {
+      memif::Record from_client;
+      int fd = -1;
+      if (client_.take(from_server, from_client.message, fd) ==
+          memif::ClientHandshake::Step::kConnected) {
+        break;
+      }
+      if (fd >= 0) {
+        from_client.fds.emplace_back(::dup(fd));
+      }
+      if (server.take(from_client, from_server.message) == memif::ServerHandshake::Step::kEnd) {
+        die(server.reason());
+      }
+    }
+    link_ = std::make_unique<MemifLink>(port, std::move(server.attachment()), -1);
+    port.link.store(link_.get());
+  }
+
+  void send(Mac destination, Mac source, uint32_t size) {
+    memif::Ring& ring = client_.memory().tx[0];
+    const auto slot = ring.position & ring.mask;
+    memif::Descriptor d = ring.lent[slot];
+    std::byte* frame = client_.memory().region.base() + d.offset;
+    const uint64_t words[2] = {destination | source << 48, source >> 16 | uint64_t{0xb588} << 32};
+    std::memcpy(frame, words, sizeof words);
+    d.length = size;
+    memif::store(&ring.slots[slot], d);
+    memif::publish(ring, 1);
+  }
+
+  uint16_t drain() {
+    memif::Ring& ring = client_.memory().rx[0];
+    const uint16_t waiting = memif::available(ring);
+    memif::release(ring, waiting);
+    return waiting;
+  }
+
+  [[nodiscard]] RxQueue* queue() { return link_->rx()[0].get(); }
+
+  MemifPort port;
+
+ private:
+  memif::ClientHandshake client_{memif::ClientOptions{}};
+  std::unique_ptr<MemifLink> link_;
+};
+
+class Bench {
+ public:
+  explicit Bench(uint16_t ports) : bridge_(1, 2'000'000) {
+    for (uint16_t i = 1; i <= ports; ++i) {
+      attached_.push_back(std::make_unique<Attached>(i, bridge_));
+      shared_.ports[i].store(&attached_.back()->port);
+      members_.push_back(&attached_.back()->port);
+      plan_.push_back(attached_.back()->queue());
+    }
+    bridge_.members.store(&members_);
+  }
+
+  // Addresses of port 2: locally administered, the number in the last bytes.
+  static Mac address(uint32_t n) { return 0x06 | uint64_t{__builtin_bswap32(n)} << 16; }
+
+  void announce(uint32_t addresses) {
+    for (uint32_t n = 0; n < addresses; ++n) {
+      bridge_.macs.learn(address(n), bridge_.macs.hash(address(n)), 2, attached_[1]->port.macs, 0);
+    }
+  }
+
+  uint64_t run(uint32_t rounds, uint32_t size, const std::vector<Mac>& destinations) {
+    uint64_t frames = 0;
+    size_t next = 0;
+    for (uint32_t r = 0; r < rounds; ++r) {
+      for (uint16_t i = 0; i < kBurst; ++i) {
+        attached_[0]->send(destinations[next], kSource, size);
+        next = next + 1 == destinations.size() ? 0 : next + 1;
+      }
+      frames += poll_once(worker_, plan_);
+      for (const auto& one : attached_) {
+        one->drain();
+      }
+    }
+    return frames;
+  }
+
+ private:
+  static constexpr Mac kSource = 0x0100'0000'0002;
+
+  Shared shared_;
+  Bridge bridge_;
+  std::vector<PortCounters> counters_ = std::vector<PortCounters>(kMaxPorts);
+  WorkerCounters own_;
+  std::vector<std::unique_ptr<Attached>> attached_;
+  Bridge::Members members_;
+  Plan plan_;
+  Worker worker_{0, Polling::kBusy, shared_, counters_.data(), own_};
+};
+
+std::vector<Mac> random_order(uint32_t addresses) {
+  std::mt19937 random(1);
+  std::vector<Mac> order(addresses == 1 ? 1 : 1 << 18);
+  for (Mac& mac : order) {
+    mac = Bench::address(static_cast<uint32_t>(random() % addresses));
+  }
+  return order;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string scenario = argc > 1 ? argv[1] : "bridge";
+  const auto argument = [&](int i, uint32_t otherwise) {
+    return argc > i ? static_cast<uint32_t>(std::strtoul(argv[i], nullptr, 10)) : otherwise;
+  };
+  uint64_t frames = 0;
+  if (scenario == "bridge") {
+    Bench bench(2);
+    const uint32_t addresses = argument(2, 1);
+    bench.announce(addresses);
+    frames = bench.run(4096, argument(3, 64), random_order(addresses));
+  } else if (scenario == "flood") {
+    Bench bench(9);
+    frames = bench.run(1024, argument(2, 64), {kMacMask});
+  } else {
+    die("no such scenario: " + scenario);
+  }
+  std::printf("%llu\n", static_cast<unsigned long long>(frames));
+  return 0;
+}

@@ -1,0 +1,43 @@
+/**
+ * Checks that options of several kinds share. A message says what the value must be; where it stands and what
+ * was found instead is added when a mistake is told (switch/config/mistakes.ts).
+ */
+import { z } from 'zod';
+
+export function integer(min: number, max: number) {
+  const error = `must be an integer from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+}
+
+export function powerOfTwo(min: number, max: number) {
+  const error = `must be a power of two from ${min} to ${max}`;
+  return z
+    .int({ error })
+    .min(min, { error })
+    .max(max, { error })
+    .refine((value) => (value & (value - 1)) === 0, { error });
+}
+
+/** Text that native code keeps in a field of a fixed size, as UTF-8 without NUL. */
+export function text(maxBytes: number) {
+  const error = `must be text of at most ${maxBytes} bytes`;
+  return z
+    .string({ error })
+    .max(maxBytes, { error })
+    .refine((value) => Buffer.byteLength(value) <= maxBytes && !value.includes('\0'), { error });
+}
+
+export function flag() {
+  return z.boolean({ error: 'must be true or false' });
+}
+
+export function oneOf<const T extends readonly string[]>(values: T) {
+  return z.enum(values, { error: `must be one of: ${values.join(', ')}` });
+}
+
+/** Name of a bridge or a port: it stands in tables, labels of metrics and paths of the API. */
+export const name = z
+  .string({ error: 'must be a name' })
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
+    error: 'must be a name of 1 to 63 letters, digits, ".", "_" or "-", a letter or digit first',
+  });

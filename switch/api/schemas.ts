@@ -1,0 +1,108 @@
+/** Shapes of what the API answers, for the OpenAPI document. The compiler holds them to the types of the library. */
+import { z } from 'zod';
+import { oneOf } from '../../ports/checks.js';
+import { kindNames } from '../../ports/index.js';
+import type { BridgeStatus } from '../bridges.js';
+import { pollingSchema } from '../config/schema.js';
+import type { MacList } from '../macs.js';
+import type { PortStatus } from '../ports.js';
+import type { Drop, SwitchStatus, WorkerStatus } from '../status.js';
+
+const counter = z.bigint().meta({ type: 'integer', minimum: 0 });
+const count = z.int().min(0);
+const traffic = z.strictObject({ frames: counter, bytes: counter });
+
+const peer = z.strictObject({
+  name: z.string(),
+  pid: z.int(),
+  uid: z.int(),
+  queues: count,
+  ringSize: count,
+});
+
+export const portStatus = z.strictObject({
+  name: z.string(),
+  kind: z.enum(kindNames),
+  bridge: z.string(),
+  link: oneOf(['up', 'down']),
+  peer: peer.nullable(),
+  rx: traffic,
+  tx: traffic,
+  copies: counter,
+  moves: counter,
+  learnLimited: counter,
+  drops: z.record(z.string(), counter),
+  macs: count,
+  macLimit: count,
+  attaches: count,
+  protocolErrors: count,
+  lastError: z.string(),
+  options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+}) satisfies z.ZodType<PortStatus>;
+
+export const bridgeStatus = z.strictObject({
+  name: z.string(),
+  ageing: count,
+  macLimit: count,
+  learn: z.boolean(),
+  flood: z.boolean(),
+  macs: count,
+  ports: z.array(z.string()),
+}) satisfies z.ZodType<BridgeStatus>;
+
+export const macList = z.strictObject({
+  total: count,
+  macs: z.array(
+    z.strictObject({
+      bridge: z.string(),
+      mac: z.string(),
+      port: z.string(),
+      kind: oneOf(['learned', 'static']),
+      age: count.nullable(),
+    }),
+  ),
+}) satisfies z.ZodType<MacList>;
+
+export const workerStatus = z.strictObject({
+  worker: count,
+  cpu: count.nullable(),
+  polling: pollingSchema,
+  running: z.boolean(),
+  loops: counter,
+  busyCycles: counter,
+  idleCycles: counter,
+  sleeps: counter,
+  frames: counter,
+  bursts: counter,
+  burstSizes: z.array(z.strictObject({ frames: count, bursts: counter })),
+}) satisfies z.ZodType<WorkerStatus>;
+
+export const drop = z.strictObject({
+  port: z.string(),
+  reason: z.string(),
+  side: oneOf(['rx', 'tx']),
+  frames: counter,
+  help: z.string(),
+}) satisfies z.ZodType<Drop>;
+
+export const switchStatus = z.strictObject({
+  version: z.string(),
+  pid: count,
+  uptime: count,
+  workers: count,
+  bridges: count,
+  ports: count,
+  rx: traffic,
+  tx: traffic,
+  copies: counter,
+  drops: counter,
+}) satisfies z.ZodType<SwitchStatus>;
+
+export const failure = z.strictObject({
+  error: z.strictObject({
+    code: z.string(),
+    message: z.string(),
+    path: z.string().optional(),
+    mistakes: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+  }),
+});

@@ -1,0 +1,83 @@
+/** HTTP and JSON on a UNIX socket: every route of the table, checked by its schemas. */
+import { chmodSync } from 'node:fs';
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { parse } from '../config/mistakes.js';
+import { SwitchError } from '../errors.js';
+import { metrics } from '../metrics.js';
+import type { Switch } from '../switch.js';
+import { failureOf } from './failure.js';
+import { toJson } from './json.js';
+import { openApi } from './openapi.js';
+import type { Route } from './route.js';
+import { routes } from './routes.js';
+import { cannotServe, claimSocket } from './socket.js';
+
+const bodyLimitBytes = 1024 * 1024;
+
+export interface Api {
+  readonly socket: string;
+  close(): Promise<void>;
+}
+
+/** Serves the API of a switch until it is closed. The socket may be used by its owner and group. */
+export async function serveApi(sw: Switch, socket: string): Promise<Api> {
+  await claimSocket(socket);
+  const server = createServer(sw);
+  try {
+    await server.listen({ path: socket });
+    chmodSync(socket, 0o660);
+  } catch (cause) {
+    await server.close();
+    throw cannotServe(socket, cause);
+  }
+  return { socket, close: () => server.close() };
+}
+
+function createServer(sw: Switch): FastifyInstance {
+  const server = fastify({ bodyLimit: bodyLimitBytes, forceCloseConnections: true });
+  server.setReplySerializer(toJson);
+  server.setErrorHandler((error, _request, reply) => {
+    const { status, body } = failureOf(error);
+    return reply.status(status).send(body);
+  });
+  server.setNotFoundHandler((request) => {
+    throw new SwitchError('NOT_FOUND', `no ${request.method} ${request.url}`, {
+      hint: 'GET /openapi.json tells what there is',
+    });
+  });
+  for (const route of routes) {
+    addRoute(server, sw, route);
+  }
+  const document = openApi(routes);
+  server.get('/openapi.json', () => document);
+  const registry = metrics(sw);
+  server.get('/metrics', async (_request, reply) => {
+    reply.header('content-type', registry.contentType).serializer(String);
+    return registry.metrics();
+  });
+  return server;
+}
+
+function addRoute(server: FastifyInstance, sw: Switch, route: Route): void {
+  const { method, url } = route;
+  server.route({
+    method,
+    url,
+    async handler(request, reply) {
+      reply.status(route.status);
+      const result = await route.handle(sw, inputOf(route, request));
+      return route.response ? result : reply.send();
+    },
+  });
+}
+
+function inputOf(route: Route, { params, query, body }: FastifyRequest) {
+  const check = <T>(schema: z.ZodType<T> | undefined, value: unknown, where: string[]) =>
+    (schema ? parse(schema, value, where) : value) as T;
+  return {
+    params: check(route.params, params, []),
+    query: check(route.query, query, ['query']),
+    body: check(route.bodyCheckedBySwitch ? undefined : route.body, body, []),
+  };
+}

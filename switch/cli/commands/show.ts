@@ -1,0 +1,50 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Argument, type Command } from 'commander';
+import { Client } from '../client.js';
+import { type ApiOption, query, wholeNumber, withApi } from '../options.js';
+import { type View, views } from '../views.js';
+
+const watchMs = 1000;
+const clearScreen = '\x1b[H\x1b[2J';
+
+interface Options extends ApiOption {
+  json?: boolean;
+  watch?: boolean;
+  bridge?: string;
+  port?: string;
+  mac?: string;
+  kind?: string;
+  limit?: number;
+}
+
+export function configure(command: Command): void {
+  withApi(command)
+    .addArgument(new Argument('<what>', 'what to show').choices(Object.keys(views)))
+    .argument('[name]', 'one port, one bridge')
+    .option('--json', "the API's object as it is")
+    .option('--watch', 'again every second')
+    .option('--bridge <name>', 'macs: of this bridge')
+    .option('--port <name>', 'macs: behind this port')
+    .option('--mac <address>', 'macs: this one')
+    .option('--kind <kind>', 'macs: learned or static')
+    .option('--limit <count>', 'macs: most entries shown', wholeNumber)
+    .action(show);
+}
+
+async function show(what: string, name: string | undefined, options: Options, command: Command) {
+  const view = views[what] as View;
+  if (name !== undefined && !view.named) {
+    command.error(`error: show ${what} takes no name`);
+  }
+  const { bridge, port, mac, kind, limit } = options;
+  const path =
+    view.path +
+    (name === undefined ? '' : `/${encodeURIComponent(name)}`) +
+    query({ bridge, port, mac, kind, limit });
+  const client = new Client(options.api);
+  do {
+    const text = await client.text('GET', path);
+    const shown = options.json ? text : view.show(JSON.parse(text) as never, name === undefined);
+    process.stdout.write(`${options.watch && process.stdout.isTTY ? clearScreen : ''}${shown}\n`);
+  } while (options.watch && (await delay(watchMs, true)));
+}

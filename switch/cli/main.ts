@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+/** The command `memswitch`: a table of commands, of which only the one that was called is loaded. */
+import { Command, CommanderError } from 'commander';
+import { fail } from './fail.js';
+
+interface Module {
+  configure(command: Command): void;
+}
+
+/** Each in a file of its own. */
+const commands: [name: string, summary: string, load: () => Promise<Module>][] = [
+  ['run', 'Runs a switch in the foreground', () => import('./commands/run.js')],
+  [
+    'show',
+    'Shows the switch, its ports, bridges, addresses, workers or drops',
+    () => import('./commands/show.js'),
+  ],
+  ['add', 'Adds a port, a bridge or a static address', () => import('./commands/add.js')],
+  ['set', 'Changes a live port or bridge', () => import('./commands/set.js')],
+  ['delete', 'Removes a port, a bridge or an address', () => import('./commands/delete.js')],
+  ['flush', 'Removes learned addresses', () => import('./commands/flush.js')],
+  ['metrics', 'Prints Prometheus metrics', () => import('./commands/metrics.js')],
+];
+
+async function main(args: string[]): Promise<void> {
+  const program = new Command('memswitch')
+    .description('A shared-memory userspace packet switch')
+    .exitOverride()
+    .showHelpAfterError('(memswitch --help, or memswitch COMMAND --help, tells more)');
+  for (const [name, summary, load] of commands) {
+    const command = program.command(name).description(summary);
+    if (args[0] === name) {
+      (await load()).configure(command);
+    }
+  }
+  await program.parseAsync(args, { from: 'user' });
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = error instanceof CommanderError ? usage(error) : fail(error);
+}
+
+/** commander has told what was wrong, or printed the help that was asked for. */
+function usage({ exitCode }: CommanderError): number {
+  return exitCode === 0 ? 0 : 2;
+}

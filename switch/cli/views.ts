@@ -1,0 +1,97 @@
+/** What `memswitch show` can show: where the API has it, and how people read it. */
+import type { BridgeStatus } from '../bridges.js';
+import type { MacList } from '../macs.js';
+import type { PortStatus } from '../ports.js';
+import type { Drop, SwitchStatus, WorkerStatus } from '../status.js';
+import { type Cell, list, number, table } from './table.js';
+
+/** An API object after JSON: its bigints came as numbers, which is exact enough to look at. */
+type Wire<T> = T extends bigint ? number : { [K in keyof T]: Wire<T[K]> };
+
+export interface View {
+  path: string;
+  /** Whether NAME picks one. */
+  named: boolean;
+  show(answer: never, many: boolean): string;
+}
+
+export const views: Record<string, View> = {
+  switch: { path: '/v1/switch', named: false, show: showSwitch },
+  ports: { path: '/v1/ports', named: true, show: showPorts },
+  bridges: { path: '/v1/bridges', named: true, show: showBridges },
+  macs: { path: '/v1/macs', named: false, show: showMacs },
+  workers: { path: '/v1/workers', named: false, show: showWorkers },
+  drops: { path: '/v1/drops', named: false, show: showDrops },
+};
+
+function showSwitch({ rx, tx, pid, ...rest }: Wire<SwitchStatus>): string {
+  return list({ pid: String(pid), ...rest, ...flat('rx', rx), ...flat('tx', tx) });
+}
+
+function showPorts(answer: Wire<PortStatus> | Wire<PortStatus>[]): string {
+  if (!Array.isArray(answer)) {
+    return showPort(answer);
+  }
+  const rows = answer.map(({ name, kind, bridge, link, rx, tx, drops, macs, peer }) => ({
+    port: name,
+    kind,
+    bridge,
+    link,
+    'rx frames': rx.frames,
+    'tx frames': tx.frames,
+    drops: Object.values(drops).reduce((sum, frames) => sum + frames, 0),
+    macs,
+    peer: peer?.name ?? null,
+  }));
+  return rows.length > 0 ? table(rows) : 'no ports';
+}
+
+function showPort({ rx, tx, drops, peer, options, ...rest }: Wire<PortStatus>): string {
+  const dropped = Object.entries(drops).filter(([, frames]) => frames > 0);
+  return list({
+    ...rest,
+    peer: peer && `${peer.name} (process ${peer.pid}, user ${peer.uid})`,
+    rings: peer && `${peer.queues} × ${peer.ringSize}`,
+    ...flat('rx', rx),
+    ...flat('tx', tx),
+    drops: dropped.map(([reason, frames]) => `${reason} ${number(frames)}`).join(', '),
+    ...options,
+  });
+}
+
+function showBridges(answer: Wire<BridgeStatus> | Wire<BridgeStatus>[]): string {
+  if (!Array.isArray(answer)) {
+    return list({ ...answer, ports: answer.ports.join(', ') });
+  }
+  const rows = answer.map(({ name, ports, ...rest }) => ({
+    bridge: name,
+    ...rest,
+    ports: ports.join(', '),
+  }));
+  return rows.length > 0 ? table(rows) : 'no bridges';
+}
+
+function showMacs({ total, macs }: Wire<MacList>): string {
+  const more = total > macs.length ? `\n${number(total - macs.length)} more; see --limit` : '';
+  return macs.length > 0 ? `${table(macs.map((entry) => ({ ...entry })))}${more}` : 'no addresses';
+}
+
+function showWorkers(workers: Wire<WorkerStatus>[]): string {
+  return table(
+    workers.map(({ burstSizes: _, busyCycles, idleCycles, ...rest }) => ({
+      ...rest,
+      'busy %': Math.round((100 * busyCycles) / Math.max(1, busyCycles + idleCycles)),
+    })),
+  );
+}
+
+function showDrops(drops: Wire<Drop>[]): string {
+  return drops.length > 0 ? table(drops.map((drop) => ({ ...drop }))) : 'nothing was dropped';
+}
+
+function flat(prefix: string, { frames, bytes }: { frames: number; bytes: number }) {
+  return { [`${prefix} frames`]: frames, [`${prefix} bytes`]: bytes } satisfies Record<
+    string,
+    Cell
+  >;
+}

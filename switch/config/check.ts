@@ -1,0 +1,130 @@
+/** Checks a configuration as a whole and completes it: shape and defaults by schema.ts, here what spans several values. */
+import type { z } from 'zod';
+import { kindOf, type Port } from '../../ports/index.js';
+import { invalid, type Mistake } from '../errors.js';
+import { native, type Polling } from '../native.js';
+import { includesCpu, onlineCpus } from './cpus.js';
+import { mistakesOf, pathText } from './mistakes.js';
+import type { SwitchOptions, WorkerOptions } from './options.js';
+import { type ConfiguredBridge, configurationSchema, defaultBridge } from './schema.js';
+
+/** A complete configuration: checked, with defaults filled in. */
+export interface Configuration {
+  workers: { cpu?: number | undefined; polling: Polling }[];
+  bridges: Record<string, ConfiguredBridge>;
+  ports: Record<string, Port>;
+}
+
+type Shaped = z.output<typeof configurationSchema>;
+
+/**
+ * Checks a configuration as a whole and fills in defaults.
+ * @throws {SwitchError} `INVALID` with every mistake and its path.
+ */
+export function checkConfiguration(input: SwitchOptions | unknown): Configuration {
+  const result = configurationSchema.safeParse(input);
+  if (!result.success) {
+    const shape = mistakesOf(configurationSchema, input, result.error);
+    const mistakes = shape.map(({ path, message }) => ({ path: pathText(path), message }));
+    throw invalid([...mistakes, ...restMistakes(input, shape)]);
+  }
+  const mistakes = spanningMistakes(result.data);
+  if (mistakes.length > 0) {
+    throw invalid(mistakes);
+  }
+  return complete(result.data);
+}
+
+/** What spans several values is also told beside a mistake of shape elsewhere: the entries without one are checked. */
+function restMistakes(input: unknown, shape: { path: readonly PropertyKey[] }[]): Mistake[] {
+  const wrong = new Set(shape.map(({ path }) => pathText(path.slice(0, 2))));
+  const keep = (section: string) => (value: unknown) =>
+    Object.fromEntries(
+      Object.entries(value ?? {}).filter(([name]) => !wrong.has(pathText([section, name]))),
+    );
+  const { workers, bridges, ports } = Object(input) as Record<string, object | undefined>;
+  const rest = configurationSchema.safeParse({
+    bridges: keep('bridges')(bridges),
+    ports: keep('ports')(ports),
+    ...([...wrong].some((path) => path.startsWith('workers')) ? {} : { workers }),
+  });
+  return rest.success ? spanningMistakes(rest.data, Object.keys(ports ?? {})) : [];
+}
+
+function spanningMistakes(shaped: Shaped, alsoPorts: string[] = []): Mistake[] {
+  return [
+    ...tooMany(shaped),
+    ...workerMistakes(shaped),
+    ...portMistakes(shaped.ports),
+    ...Object.entries(shaped.bridges).flatMap(([name, bridge]) =>
+      staticMistakes(name, bridge, shaped.ports, alsoPorts),
+    ),
+  ];
+}
+
+function tooMany(shaped: Shaped): Mistake[] {
+  return (['bridges', 'ports'] as const)
+    .map((path) => ({ path, count: Object.keys(shaped[path]).length, limit: native.limits[path] }))
+    .filter(({ count, limit }) => count > limit)
+    .map(({ path, count, limit }) => ({ path, message: `must be at most ${limit}, got ${count}` }));
+}
+
+function workerMistakes({ workers }: Shaped): Mistake[] {
+  const list = typeof workers === 'number' ? [] : workers;
+  const online = onlineCpus();
+  return list.flatMap(({ cpu }, index): Mistake[] => {
+    const path = `workers[${index}].cpu`;
+    if (cpu === undefined) {
+      return [];
+    }
+    const first = list.findIndex((other) => other.cpu === cpu);
+    if (first < index) {
+      return [{ path, message: `must be a CPU of its own, got ${cpu} as workers[${first}] has` }];
+    }
+    const message = `must be a CPU of this machine (${online}), got ${cpu}`;
+    return includesCpu(online, cpu) ? [] : [{ path, message }];
+  });
+}
+
+function portMistakes(ports: Record<string, Port>): Mistake[] {
+  const taken = new Map<string, string>();
+  return Object.entries(ports).flatMap(([name, port]): Mistake[] => {
+    const identity = kindOf(port).identity(port);
+    const other = taken.get(identity);
+    taken.set(identity, other ?? name);
+    const message = `must differ from ports.${other}, got the same ${identity}`;
+    return other === undefined ? [] : [{ path: `ports.${name}`, message }];
+  });
+}
+
+function staticMistakes(
+  name: string,
+  bridge: ConfiguredBridge,
+  ports: Record<string, Port>,
+  alsoPorts: string[],
+): Mistake[] {
+  return Object.entries(bridge.static).flatMap(([mac, port]): Mistake[] => {
+    const path = `bridges.${name}.static.${mac}`;
+    const found = Object.hasOwn(ports, port) ? ports[port] : undefined;
+    if (!found) {
+      const message = `must be the name of a port, got "${port}"`;
+      return alsoPorts.includes(port) ? [] : [{ path, message }];
+    }
+    const message = `must be a port of this bridge, got "${port}" of bridge "${found.bridge}"`;
+    return found.bridge === name ? [] : [{ path, message }];
+  });
+}
+
+function complete({ workers, polling, bridges, ports }: Shaped): Configuration {
+  const list =
+    typeof workers === 'number'
+      ? Array.from({ length: workers }, (): WorkerOptions => ({}))
+      : workers;
+  const named = Object.values(ports).map(({ bridge }) => bridge);
+  const implied = Object.fromEntries(named.map((name) => [name, defaultBridge()]));
+  return {
+    workers: list.map((worker) => ({ ...worker, polling: worker.polling ?? polling })),
+    bridges: { ...implied, ...bridges },
+    ports,
+  };
+}

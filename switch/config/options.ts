@@ -1,0 +1,44 @@
+/** The configuration as its users write it, in TypeScript, YAML or JSON. Checked by schema.ts, completed by check.ts. */
+import type { PortOptions } from '../../ports/index.js';
+import type { Polling } from '../native.js';
+
+export type { PortOptions } from '../../ports/index.js';
+export type { Polling } from '../native.js';
+
+export interface WorkerOptions {
+  /** CPU that the worker's thread is pinned to. Default: not pinned. */
+  cpu?: number | undefined;
+  /** How the worker waits for frames. Default: the switch's `polling`. */
+  polling?: Polling | undefined;
+}
+
+export interface BridgeOptions {
+  /** Seconds that a learned address lives without traffic; 0 = for ever. Default 300. */
+  ageing?: number | undefined;
+  /** Most addresses, learned and static, 1 to 4,000,000. Default 65,536. Fixed once the bridge exists. */
+  macLimit?: number | undefined;
+  /** Whether source addresses are learned. Default true. */
+  learn?: boolean | undefined;
+  /** Whether broadcast, multicast and unknown unicast are flooded; otherwise they are dropped. Default true. */
+  flood?: boolean | undefined;
+}
+
+/** A bridge in a configuration, where its ports are known. */
+export interface BridgeConfiguration extends BridgeOptions {
+  /** Static addresses: the name of the port behind which each is. Default none. */
+  static?: Record<string, string> | undefined;
+}
+
+export interface SwitchOptions {
+  /** Poll workers: how many, or one entry each. Default 1, not pinned. */
+  workers?: number | WorkerOptions[] | undefined;
+  /**
+   * How workers wait for frames. `busy` never sleeps; `adaptive` spins while there is work and sleeps when there is none;
+   * `interrupt` sleeps as soon as there is none. Default `adaptive`.
+   */
+  polling?: Polling | undefined;
+  /** Bridges by name. A bridge that only a port names is made with defaults. */
+  bridges?: Record<string, BridgeConfiguration> | undefined;
+  /** Ports by name. */
+  ports?: Record<string, PortOptions> | undefined;
+}

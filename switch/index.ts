@@ -1,0 +1,37 @@
+/**
+ * memswitch: a shared-memory userspace packet switch.
+ *
+ * Start with {@link Switch.start}; a configuration file is read with {@link readConfiguration}.
+ */
+
+export type { MemifOptions } from '../ports/memif.js';
+export type { BridgeStatus } from './bridges.js';
+export type { Configuration } from './config/check.js';
+export { checkConfiguration } from './config/check.js';
+export type {
+  BridgeConfiguration,
+  BridgeOptions,
+  Polling,
+  PortOptions,
+  SwitchOptions,
+  WorkerOptions,
+} from './config/options.js';
+export { parseConfiguration, readConfiguration } from './config/parse.js';
+export type { PortCounters, Traffic, WorkerCounters } from './counters.js';
+export { burstBounds, totalDrops } from './counters.js';
+export type { ErrorCode, Mistake } from './errors.js';
+export { SwitchError } from './errors.js';
+export type { SwitchEvent } from './events.js';
+export type { MacEntry, MacFilter, MacList } from './macs.js';
+export type { Peer, PortChanges, PortStatus } from './ports.js';
+export type {
+  PortRates,
+  Rates,
+  Sample,
+  Statistics,
+  TrafficRate,
+  WorkerRates,
+} from './statistics.js';
+export type { Drop, SwitchStatus, WorkerStatus } from './status.js';
+export { version } from './status.js';
+export { Switch } from './switch.js';

@@ -1,0 +1,166 @@
+/** Prometheus metrics of a switch. Values are read when they are asked for; in between nothing is counted here. */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { PortStatus } from './ports.js';
+import type { WorkerStatus } from './status.js';
+import type { Switch } from './switch.js';
+
+type Labels = Record<string, string | number>;
+type Reading = [labels: Labels, value: bigint | number];
+
+/** A registry whose metrics show the switch as it is at each scrape. */
+export function metrics(sw: Switch): Registry {
+  const registry = new Registry();
+  portMetrics(
+    registry,
+    onceATurn(() => sw.ports()),
+  );
+  workerMetrics(
+    registry,
+    onceATurn(() => sw.workers()),
+  );
+  gauge(registry, 'memswitch_mac_entries', 'Addresses held, learned and static', ['bridge'], () =>
+    sw.bridges().map(({ name, macs }): Reading => [{ bridge: name }, macs]),
+  );
+  return registry;
+}
+
+/** All metrics of one scrape are made of one reading. */
+function onceATurn<T>(read: () => T): () => T {
+  let reading: T | undefined;
+  return () => {
+    if (reading === undefined) {
+      reading = read();
+      setImmediate(() => {
+        reading = undefined;
+      });
+    }
+    return reading;
+  };
+}
+
+function portMetrics(registry: Registry, ports: () => PortStatus[]): void {
+  const perPort = (name: string, help: string, read: (port: PortStatus) => bigint | number) =>
+    counter(registry, `memswitch_port_${name}_total`, help, ['port', 'kind', 'bridge'], () =>
+      ports().map((port): Reading => [labelsOf(port), read(port)]),
+    );
+  perPort('rx_frames', 'Frames that came in from the port', ({ rx }) => rx.frames);
+  perPort('rx_bytes', 'Bytes that came in from the port', ({ rx }) => rx.bytes);
+  perPort('tx_frames', 'Frames that left by the port', ({ tx }) => tx.frames);
+  perPort('tx_bytes', 'Bytes that left by the port', ({ tx }) => tx.bytes);
+  perPort('copies', 'Additional frames made by flooding', ({ copies }) => copies);
+  perPort('moves', 'Addresses that moved to the port', ({ moves }) => moves);
+  perPort('learn_limited', 'Frames whose source a limit kept from being learned', (port) => {
+    return port.learnLimited;
+  });
+  perPort('attaches', 'Times a peer attached', ({ attaches }) => attaches);
+  perPort('protocol_errors', 'Violations of the protocol by peers', (port) => port.protocolErrors);
+  const reason = ['port', 'reason'];
+  counter(registry, 'memswitch_port_dropped_frames_total', 'Frames dropped', reason, () =>
+    ports().flatMap(({ name: port, drops }) =>
+      Object.entries(drops).map(([reason, frames]): Reading => [{ port, reason }, frames]),
+    ),
+  );
+  gauge(
+    registry,
+    'memswitch_port_up',
+    'Whether a peer is attached',
+    ['port', 'kind', 'bridge'],
+    () => ports().map((port): Reading => [labelsOf(port), port.link === 'up' ? 1 : 0]),
+  );
+}
+
+function workerMetrics(registry: Registry, workers: () => WorkerStatus[]): void {
+  const perWorker = (name: string, help: string, read: (worker: WorkerStatus) => bigint) =>
+    counter(registry, `memswitch_worker_${name}_total`, help, ['worker'], () =>
+      workers().map((worker): Reading => [{ worker: worker.worker }, read(worker)]),
+    );
+  perWorker('busy_cycles', 'Cycles spent on frames', ({ busyCycles }) => busyCycles);
+  perWorker('idle_cycles', 'Cycles spent looking for frames', ({ idleCycles }) => idleCycles);
+  perWorker('loops', 'Rounds of the poll loop', ({ loops }) => loops);
+  perWorker('sleeps', 'Times the worker went to sleep', ({ sleeps }) => sleeps);
+  registry.registerMetric(new BurstHistogram(workers));
+}
+
+function labelsOf({ name, kind, bridge }: PortStatus): Labels {
+  return { port: name, kind, bridge };
+}
+
+/** prom-client counts up; these counters are kept elsewhere and only shown. */
+function counter(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: string[],
+  read: () => Reading[],
+): void {
+  new Counter({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [labels, value] of read()) {
+        this.inc(labels, Number(value));
+      }
+    },
+  });
+}
+
+function gauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: string[],
+  read: () => Reading[],
+): void {
+  new Gauge({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [labels, value] of read()) {
+        this.set(labels, Number(value));
+      }
+    },
+  });
+}
+
+const burstFrames = { name: 'memswitch_worker_burst_frames', help: 'Frames in a burst' };
+
+/** Sizes of bursts, which the workers put into buckets themselves: prom-client's own would want every burst told. */
+class BurstHistogram extends Histogram {
+  readonly #workers: () => WorkerStatus[];
+
+  constructor(workers: () => WorkerStatus[]) {
+    super({ ...burstFrames, registers: [] });
+    this.#workers = workers;
+  }
+
+  /** What both the text and get() are made of; not in prom-client's types. */
+  async getForPromString() {
+    const values = this.#workers().flatMap(bucketValues);
+    return { ...burstFrames, type: 'histogram', values, aggregator: 'sum' };
+  }
+}
+
+function bucketValues({ worker, burstSizes, frames, bursts }: WorkerStatus) {
+  const { name } = burstFrames;
+  let below = 0n;
+  const buckets = burstSizes.map((size) => {
+    below += size.bursts;
+    return value(`${name}_bucket`, { worker, le: size.frames }, below);
+  });
+  return [
+    ...buckets,
+    value(`${name}_bucket`, { worker, le: '+Inf' }, bursts),
+    value(`${name}_sum`, { worker }, frames),
+    value(`${name}_count`, { worker }, bursts),
+  ];
+}
+
+function value(metricName: string, labels: Labels, count: bigint) {
+  return { metricName, labels, value: Number(count) };
+}

@@ -1,0 +1,209 @@
+/** The ports of a switch by name. */
+import { name as nameSchema } from '../ports/checks.js';
+import { kindOf, type Port, type PortOptions, portSchema } from '../ports/index.js';
+import { portChangesSchema } from '../ports/kind.js';
+import type { Bridges } from './bridges.js';
+import { parse } from './config/mistakes.js';
+import type { CounterReader, PortCounters } from './counters.js';
+import { invalid, nativeCall, notFound, SwitchError } from './errors.js';
+import type { NativePortState, NativeSwitch } from './native.js';
+
+/** What may change on a live port; its link stays up. */
+export interface PortChanges {
+  /** Another bridge; what was learned behind the port is forgotten. */
+  bridge?: string | undefined;
+  /** Most addresses learned behind the port, 0 to 4,000,000; 0 = as many as the bridge takes. */
+  macLimit?: number | undefined;
+}
+
+/** The process at the other side of a port. */
+export interface Peer {
+  /** Name that the peer gave itself. */
+  name: string;
+  /** Process and user as the kernel tells them. */
+  pid: number;
+  uid: number;
+  /** Queue pairs in use. */
+  queues: number;
+  /** Descriptors in each ring. */
+  ringSize: number;
+}
+
+/** A port as it is now, with its counters. */
+export interface PortStatus extends PortCounters {
+  name: string;
+  kind: Port['kind'];
+  bridge: string;
+  macLimit: number;
+  link: 'up' | 'down';
+  /** Null while the link is down. */
+  peer: Peer | null;
+  /** Addresses behind the port now. */
+  macs: number;
+  /** Times a peer attached since the port was added. */
+  attaches: number;
+  /** Violations of the protocol by peers since the port was added. */
+  protocolErrors: number;
+  /** Why the last link ended; empty if none ended yet. */
+  lastError: string;
+  /** The kind's own options, without secrets. */
+  options: Record<string, string | number | boolean>;
+}
+
+interface Entry {
+  id: number;
+  options: Port;
+}
+
+export class Ports {
+  readonly #native: NativeSwitch;
+  readonly #bridges: Bridges;
+  readonly #counters: CounterReader;
+  readonly #entries = new Map<string, Entry>();
+  readonly #names = new Map<number, string>();
+
+  constructor(owner: NativeSwitch, bridges: Bridges, counters: CounterReader) {
+    this.#native = owner;
+    this.#bridges = bridges;
+    this.#counters = counters;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  nameOf(id: number): string | undefined {
+    return this.#names.get(id);
+  }
+
+  id(name: string): number {
+    return this.#get(name).id;
+  }
+
+  bridgeOf(name: string): string {
+    return this.#get(name).options.bridge;
+  }
+
+  inBridge(bridge: string): string[] {
+    const inside = [...this.#entries].filter(([, { options }]) => options.bridge === bridge);
+    return inside.map(([name]) => name);
+  }
+
+  add(name: string, options: PortOptions): void {
+    parse(nameSchema, name, ['ports', name]);
+    if (this.#entries.has(name)) {
+      throw new SwitchError('EXISTS', `port "${name}" exists already`, {
+        port: name,
+        hint: 'remove it first, or choose another name',
+      });
+    }
+    const complete = parse(portSchema, options, ['ports', name]);
+    const kind = kindOf(complete);
+    this.#refuseTwin(name, kind.identity(complete));
+    const id = this.#bridges.join(complete.bridge, (bridge) =>
+      this.#call(name, () => this.#native.addPort(kind.toNative(complete, bridge))),
+    );
+    this.#entries.set(name, { id, options: complete });
+    this.#names.set(id, name);
+  }
+
+  set(name: string, changes: PortChanges): void {
+    const entry = this.#get(name);
+    refuseFixed(name, entry.options, changes);
+    const { bridge = entry.options.bridge, macLimit = entry.options.macLimit } = parse(
+      portChangesSchema,
+      changes,
+      ['ports', name],
+    );
+    this.#bridges.join(bridge, (bridgeId) =>
+      this.#call(name, () => this.#native.setPort(entry.id, bridgeId, macLimit)),
+    );
+    entry.options = { ...entry.options, bridge, macLimit };
+  }
+
+  remove(name: string): void {
+    const { id } = this.#get(name);
+    this.#call(name, () => this.#native.removePort(id));
+    this.#entries.delete(name);
+    this.#names.delete(id);
+  }
+
+  counters(): Map<string, PortCounters> {
+    return new Map([...this.#entries].map(([name, { id }]) => [name, this.#counters.port(id)]));
+  }
+
+  all(): PortStatus[] {
+    const states = new Map(this.#native.portStates().map((state) => [state.id, state]));
+    return [...this.#entries].map(([name, entry]) => this.#status(name, entry, states));
+  }
+
+  one(name: string): PortStatus {
+    this.#get(name);
+    return this.all().find((status) => status.name === name) as PortStatus;
+  }
+
+  #call<T>(port: string, call: () => T): T {
+    return nativeCall(`port "${port}"`, call, { port });
+  }
+
+  #status(name: string, { id, options }: Entry, states: Map<number, NativePortState>): PortStatus {
+    const state = states.get(id);
+    const { kind, bridge, macLimit } = options;
+    return {
+      name,
+      kind,
+      bridge,
+      link: state?.link ? 'up' : 'down',
+      peer: peerOf(state),
+      ...this.#counters.port(id),
+      macs: state?.macs ?? 0,
+      macLimit,
+      attaches: state?.attaches ?? 0,
+      protocolErrors: state?.protocolErrors ?? 0,
+      lastError: state?.lastError ?? '',
+      options: kindOf(options).show(options),
+    };
+  }
+
+  #refuseTwin(name: string, identity: string): void {
+    for (const [other, { options }] of this.#entries) {
+      if (kindOf(options).identity(options) === identity) {
+        throw new SwitchError(
+          'IN_USE',
+          `port "${name}": port "${other}" has the same ${identity}`,
+          {
+            port: name,
+            hint: 'choose another id or socket',
+          },
+        );
+      }
+    }
+  }
+
+  #get(name: string): Entry {
+    const entry = this.#entries.get(name);
+    if (!entry) {
+      throw notFound('port', name, this.#entries.keys());
+    }
+    return entry;
+  }
+}
+
+function peerOf(state: NativePortState | undefined): Peer | null {
+  if (!state?.link) {
+    return null;
+  }
+  const { peer: name, peerPid: pid, peerUid: uid, queues, ringSize } = state;
+  return { name, pid, uid, queues, ringSize };
+}
+
+/** A port's other options are what it was made of: they change by making it again. */
+function refuseFixed(name: string, current: Port, changes: PortChanges): void {
+  const fixed = Object.keys(changes).filter(
+    (key) => key in current && key !== 'bridge' && key !== 'macLimit',
+  );
+  const message = 'cannot change on a live port; remove the port and add it again';
+  if (fixed.length > 0) {
+    throw invalid(fixed.map((key) => ({ path: `ports.${name}.${key}`, message })));
+  }
+}

@@ -1,0 +1,213 @@
+/** The daemon's API against its own OpenAPI document: every operation is called, every answer has the promised shape. */
+import { lstatSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { describe, expect, test } from 'vitest';
+import { toJson } from '../../switch/api/json.js';
+import { daemon, folder, memswitch } from './support.js';
+
+interface Answer {
+  status: number;
+  text: string;
+  type: string | undefined;
+}
+
+interface Operation {
+  responses: Record<string, { content?: Record<string, { schema: object }> }>;
+}
+
+interface Document {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+}
+
+const ajv = new Ajv2020({ strict: false, allErrors: true });
+
+function call(
+  socketPath: string,
+  method: string,
+  path: string,
+  body?: string,
+  headers: Record<string, string | number> = body ? { 'content-type': 'application/json' } : {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, method, path, headers }, (reply) => {
+      let text = '';
+      reply.on('data', (part) => {
+        text += part;
+      });
+      reply.on('end', () => {
+        const type = reply.headers['content-type'];
+        resolve({ status: reply.statusCode ?? 0, text, type });
+      });
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+/** A daemon with one port, and its operations held to its document. */
+async function served() {
+  const path = folder();
+  const api = join(path, 'api.sock');
+  const config = join(path, 'config.yaml');
+  const web = `{ kind: memif, bridge: blue, socket: ${path}/web.sock, secret: hush }`;
+  writeFileSync(config, `ports: { web: ${web} }`);
+  await daemon(['--config', config], api);
+  const document = JSON.parse((await call(api, 'GET', '/openapi.json')).text) as Document;
+  const called = new Set<string>();
+
+  /** `url` where it differs from the document's path, by parameters. */
+  async function conform(method: string, path: string, body?: object, url = path) {
+    called.add(`${method} ${path}`);
+    const operation = document.paths[path]?.[method.toLowerCase()];
+    const answer = await call(api, method, url, body && JSON.stringify(body));
+    const promised = operation?.responses[answer.status] ?? operation?.responses.default;
+    expect(promised, `${method} ${path} is in the document`).toBeDefined();
+    const schema = promised?.content?.['application/json']?.schema;
+    const json = answer.text === '' ? undefined : JSON.parse(answer.text);
+    if (schema) {
+      ajv.validate(schema, json);
+      expect(ajv.errors, answer.text).toBeNull();
+    } else {
+      expect(json).toBeUndefined();
+    }
+    return { status: answer.status, json };
+  }
+  return { api, document, called, conform, path };
+}
+
+test('every operation answers as the document says', async () => {
+  const { conform, called, document, path } = await served();
+  const db = { kind: 'memif', bridge: 'blue', socket: join(path, 'db.sock') };
+  const static_ = { bridge: 'blue', mac: '02:00:00:00:00:09', port: 'db' };
+  const steps: [number, ...Parameters<typeof conform>][] = [
+    [200, 'GET', '/v1/switch'],
+    [200, 'GET', '/v1/workers'],
+    [200, 'GET', '/v1/drops'],
+    [200, 'GET', '/healthz'],
+    [200, 'GET', '/v1/ports'],
+    [201, 'POST', '/v1/ports/{name}', db, '/v1/ports/db'],
+    [409, 'POST', '/v1/ports/{name}', db, '/v1/ports/db'],
+    [400, 'POST', '/v1/ports/{name}', { ...db, ringSize: 1000 }, '/v1/ports/other'],
+    [200, 'GET', '/v1/ports/{name}', undefined, '/v1/ports/db'],
+    [404, 'GET', '/v1/ports/{name}', undefined, '/v1/ports/nope'],
+    [201, 'POST', '/v1/bridges/{name}', { ageing: 10 }, '/v1/bridges/red'],
+    [200, 'GET', '/v1/bridges'],
+    [200, 'GET', '/v1/bridges/{name}', undefined, '/v1/bridges/red'],
+    [200, 'PATCH', '/v1/bridges/{name}', { learn: false }, '/v1/bridges/red'],
+    [400, 'PATCH', '/v1/bridges/{name}', { lern: false }, '/v1/bridges/red'],
+    [204, 'POST', '/v1/macs', static_],
+    [400, 'POST', '/v1/macs', { ...static_, mac: '01:00:00:00:00:00' }],
+    [200, 'GET', '/v1/macs'],
+    [200, 'GET', '/v1/macs', undefined, '/v1/macs?kind=static&limit=1&port=db'],
+    [400, 'GET', '/v1/macs', undefined, '/v1/macs?limit=many'],
+    [200, 'POST', '/v1/macs/flush', {}],
+    [204, 'DELETE', '/v1/macs', undefined, '/v1/macs?bridge=blue&mac=02:00:00:00:00:09'],
+    [404, 'DELETE', '/v1/macs', undefined, '/v1/macs?bridge=blue&mac=02:00:00:00:00:09'],
+    [200, 'PATCH', '/v1/ports/{name}', { bridge: 'red', macLimit: 5 }, '/v1/ports/db'],
+    [409, 'DELETE', '/v1/bridges/{name}', undefined, '/v1/bridges/red'],
+    [204, 'DELETE', '/v1/ports/{name}', undefined, '/v1/ports/db'],
+    [204, 'DELETE', '/v1/bridges/{name}', undefined, '/v1/bridges/red'],
+  ];
+  for (const [status, ...step] of steps) {
+    expect(await conform(...step), step.join(' ')).toMatchObject({ status });
+  }
+  const promised = Object.entries(document.paths).flatMap(([path, operations]) =>
+    Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  expect([...called].sort()).toEqual(promised.sort());
+});
+
+describe('answers', () => {
+  test('name every mistake with its path', async () => {
+    const { conform } = await served();
+    const body = { kind: 'memif', bridge: 'blue', socket: 'x', ringSize: 1000 };
+    const { json } = await conform('POST', '/v1/ports/{name}', body, '/v1/ports/new');
+    expect(json.error).toMatchObject({ code: 'INVALID', path: 'ports.new.socket' });
+    expect(json.error.mistakes).toContainEqual({
+      path: 'ports.new.ringSize',
+      message: 'must be a power of two from 2 to 16384, got 1000',
+    });
+  });
+
+  test('never show a secret', async () => {
+    const { api } = await served();
+    const { text } = await call(api, 'GET', '/v1/ports');
+    expect(text).not.toContain('hush');
+    expect(JSON.parse(text)[0].options.secret).toBe(true);
+  });
+
+  test('refuse what is no JSON, too long, or nowhere', async () => {
+    const { api } = await served();
+    expect((await call(api, 'POST', '/v1/macs', '{')).status).toBe(400);
+    const long = { 'content-type': 'application/json', 'content-length': (1 << 20) + 1 };
+    expect((await call(api, 'POST', '/v1/macs', undefined, long)).status).toBe(413);
+    const nowhere = await call(api, 'GET', '/v2/ports');
+    expect(nowhere.status).toBe(404);
+    expect(JSON.parse(nowhere.text).error.code).toBe('NOT_FOUND');
+  });
+
+  test('have integers of any size', () => {
+    const value = { a: [1n, 2n ** 64n - 1n], b: undefined, c: null, d: 'é"', e: 1.5, f: {} };
+    expect(toJson(value)).toBe('{"a":[1,18446744073709551615],"c":null,"d":"é\\"","e":1.5,"f":{}}');
+  });
+});
+
+test('metrics have the names and labels of the design', async () => {
+  const { api } = await served();
+  const { text, type } = await call(api, 'GET', '/metrics');
+  expect(type).toMatch(/^text\/plain; version=0.0.4/);
+  expect(text).toContain('memswitch_port_rx_frames_total{port="web",kind="memif",bridge="blue"} 0');
+  expect(text).toContain('memswitch_port_tx_bytes_total{port="web",kind="memif",bridge="blue"} 0');
+  expect(text).toContain('memswitch_port_dropped_frames_total{port="web",reason="ring_full"} 0');
+  expect(text).toContain('memswitch_port_up{port="web",kind="memif",bridge="blue"} 0');
+  expect(text).toContain('memswitch_mac_entries{bridge="blue"} 0');
+  expect(text).toMatch(/^memswitch_worker_busy_cycles_total\{worker="0"\} \d+$/m);
+  expect(text).toMatch(/^memswitch_worker_idle_cycles_total\{worker="0"\} \d+$/m);
+  expect(text).toContain('# TYPE memswitch_worker_burst_frames histogram');
+  expect(text).toMatch(/^memswitch_worker_burst_frames_bucket\{worker="0",le="\+Inf"\} 0$/m);
+  expect(text).toMatch(/^memswitch_worker_burst_frames_count\{worker="0"\} 0$/m);
+});
+
+describe('the socket', () => {
+  test('is for its owner and group', async () => {
+    const { api } = await served();
+    expect(lstatSync(api).mode & 0o777).toBe(0o660);
+  });
+
+  test('of a live daemon is not taken', async () => {
+    const { api } = await served();
+    const { status, stderr } = await memswitch(['run', '--api', api]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^memswitch: another memswitch serves .*; .*--api/);
+    expect((await call(api, 'GET', '/healthz')).status).toBe(200);
+  });
+
+  test('of a dead daemon is taken over', async () => {
+    const api = join(folder(), 'api.sock');
+    const first = await daemon([], api);
+    first.child.kill('SIGKILL');
+    await first.end;
+    expect(lstatSync(api).isSocket()).toBe(true);
+    await daemon([], api);
+    expect((await call(api, 'GET', '/healthz')).status).toBe(200);
+  });
+
+  test('that is a file is left alone', async () => {
+    const api = join(folder(), 'precious');
+    writeFileSync(api, 'text');
+    const { status, stderr } = await memswitch(['run', '--api', api]);
+    expect(status).toBe(1);
+    expect(stderr).toContain('is not a socket');
+  });
+
+  test('that someone serves who is not memswitch is not taken either', async () => {
+    const api = join(folder(), 'other.sock');
+    const other = createServer().listen(api);
+    expect((await memswitch(['run', '--api', api])).status).toBe(1);
+    other.close();
+  });
+});
