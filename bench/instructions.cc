@@ -126,7 +126,7 @@ class Bench {
   WorkerCounters own_;
   std::vector<std::unique_ptr<Attached>> attached_;
   Bridge::Members members_;
-  Plan plan_;
+  std::vector<RxQueue*> plan_;
   Worker worker_{0, Polling::kBusy, shared_, counters_.data(), own_};
 };
 

@@ -4,7 +4,7 @@
 #include "binding/convert.h"
 #include "binding/registry.h"
 #include "binding/switch_object.h"
-#include "dataplane/idle.h"
+#include "dataplane/pollset.h"
 
 namespace memswitch::binding {
 

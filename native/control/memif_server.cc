@@ -257,9 +257,13 @@ bool MemifServer::connect(Listener& listener, Connection& connection,
     return false;
   }
   // Attached before CONNECTED is sent: the client may send and expect frames from then on.
+  if (memif::Reason reason = owner_.attached(port, std::move(connection.handshake.attachment()),
+                                             connection.channel.credentials());
+      !reason.empty()) {
+    end(listener, connection, reason, true);
+    return false;
+  }
   connection.attached = port;
-  owner_.attached(port, std::move(connection.handshake.attachment()),
-                  connection.channel.credentials());
   if (!connection.channel.send(answer)) {
     end(listener, connection, "the peer does not read", false);
     return false;

@@ -23,8 +23,9 @@ class MemifServer {
   class Owner {
    public:
     virtual ~Owner() = default;
-    virtual void attached(PortId port, memif::Attachment attachment,
-                          memif::PeerCredentials peer) = 0;
+    // Refuses with a reason; then nothing has changed.
+    virtual memif::Reason attached(PortId port, memif::Attachment attachment,
+                                   memif::PeerCredentials peer) = 0;
     virtual void detached(PortId port, const std::string& reason) = 0;
     // A peer broke the protocol or was refused; the port is unchanged.
     virtual void refused(PortId port, const std::string& reason) = 0;

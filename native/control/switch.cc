@@ -298,15 +298,21 @@ std::vector<RxQueue*> queues_of(const MemifLink& link) {
 
 }  // namespace
 
-void Switch::attached(PortId id, memif::Attachment attachment, memif::PeerCredentials peer) {
+memif::Reason Switch::attached(PortId id, memif::Attachment attachment,
+                               memif::PeerCredentials peer) {
   Record& record = ports_.at(id);
   record.link = std::make_unique<MemifLink>(*record.port, std::move(attachment), alarm_.get());
   record.credentials = peer;
   ++record.attaches;
   record.port->link.store(record.link.get());
-  workers_.add(queues_of(*record.link));
+  if (!workers_.add(queues_of(*record.link))) {
+    record.port->link.store(nullptr);
+    reclaim_.retire(std::move(record.link));
+    return "the workers have too many queues";
+  }
   update_members(*record.bridge);
   tell_({.kind = Event::Kind::kLinkUp, .port = id, .text = record.link->peer()});
+  return {};
 }
 
 void Switch::detached(PortId id, const std::string& reason) {
@@ -333,6 +339,9 @@ void Switch::look_for_violations() {
   [[maybe_unused]] const ssize_t taken = ::read(alarm_.get(), &alarms, sizeof alarms);
   std::vector<std::pair<PortId, std::string>> found;
   for (const auto& [id, record] : ports_) {
+    if (record.link) {
+      record.link->look_for_losses();
+    }
     if (record.link && record.link->violation() != memif::Violation::kNone) {
       found.emplace_back(id, memif::violation_text(record.link->violation()));
     }
@@ -350,6 +359,10 @@ void Switch::tick() {
   if (seconds != shared_.clock.load()) {
     shared_.clock.store(seconds);
     each_second();
+  }
+  if (const uint64_t losses = memif::Guard::losses(); losses != losses_seen_) {
+    losses_seen_ = losses;
+    look_for_violations();
   }
   tell_notices();
   reclaim_.run();

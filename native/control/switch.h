@@ -98,7 +98,8 @@ class Switch final : private MemifServer::Owner {
     uint32_t protocol_errors = 0;
   };
 
-  void attached(PortId port, memif::Attachment attachment, memif::PeerCredentials peer) override;
+  memif::Reason attached(PortId port, memif::Attachment attachment,
+                         memif::PeerCredentials peer) override;
   void detached(PortId port, const std::string& reason) override;
   void refused(PortId port, const std::string& reason) override;
 
@@ -122,7 +123,8 @@ class Switch final : private MemifServer::Owner {
   std::map<PortId, Record> ports_;
   std::vector<bool> ids_ = std::vector<bool>(kMaxPorts);  // in use, or not yet reclaimed
   std::map<std::pair<uint16_t, PortId>, bool> limits_told_;  // this second; by bridge and port
-  uint64_t lost_told_ = 0;
+  uint64_t lost_told_ = 0;    // notices
+  uint64_t losses_seen_ = 0;  // of regions, in the whole process
   UniqueFd alarm_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   bool closed_ = false;

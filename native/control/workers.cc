@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "dataplane/idle.h"
+#include "dataplane/pollset.h"
 
 namespace memswitch {
 
@@ -58,36 +58,52 @@ Workers::Workers(const std::vector<WorkerOptions>& options, Shared& shared, Recl
   }
 }
 
-void Workers::replace(Member& member, Plan plan) {
-  auto next = std::make_unique<const Plan>(std::move(plan));
+void Workers::replace(Member& member, std::vector<RxQueue*> slots) {
+  auto next = std::make_unique<const Plan>(Plan{member.plan->serial + 1, std::move(slots)});
   member.worker.plan.store(next.get(), std::memory_order_seq_cst);
   reclaim_.retire(std::exchange(member.plan, std::move(next)));
   wake(member.worker);
 }
 
-void Workers::add(std::span<RxQueue* const> queues) {
-  for (RxQueue* queue : queues) {
+bool Workers::add(std::span<RxQueue* const> queues) {
+  for (size_t done = 0; done < queues.size(); ++done) {
     Member& member = **std::ranges::min_element(
-        members_, {}, [](const auto& candidate) { return candidate->plan->size(); });
-    epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.fd = queue->wake_fd()}};
-    ::epoll_ctl(member.worker.sleep_fd.get(), EPOLL_CTL_ADD, queue->wake_fd(), &event);
-    Plan plan = *member.plan;
-    plan.push_back(queue);
-    replace(member, std::move(plan));
+        members_, {}, [](const auto& candidate) { return candidate->queues; });
+    if (member.queues == kMaxWorkerQueues) {
+      remove(queues.first(done));
+      return false;
+    }
+    std::vector<RxQueue*> slots = member.plan->slots;
+    auto free = std::ranges::find(slots, nullptr);
+    if (free == slots.end()) {
+      free = slots.insert(free, nullptr);
+    }
+    *free = queues[done];
+    const auto slot = static_cast<uint32_t>(free - slots.begin());
+    const int fd = queues[done]->wake_fd();
+    epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.u32 = slot}};
+    ::epoll_ctl(member.worker.sleep_fd.get(), EPOLL_CTL_ADD, fd, &event);
+    ++member.queues;
+    replace(member, std::move(slots));
   }
+  return true;
 }
 
 void Workers::remove(std::span<RxQueue* const> queues) {
   for (const auto& member : members_) {
-    Plan plan = *member->plan;
+    std::vector<RxQueue*> slots = member->plan->slots;
+    size_t removed = 0;
     for (RxQueue* queue : queues) {
-      if (std::erase(plan, queue) != 0) {
+      if (const auto found = std::ranges::find(slots, queue); found != slots.end()) {
+        *found = nullptr;
+        ++removed;
         // By hand: the peer holds the same eventfd, so closing ours would leave it in the set.
         ::epoll_ctl(member->worker.sleep_fd.get(), EPOLL_CTL_DEL, queue->wake_fd(), nullptr);
       }
     }
-    if (plan.size() != member->plan->size()) {
-      replace(*member, std::move(plan));
+    if (removed > 0) {
+      member->queues -= removed;
+      replace(*member, std::move(slots));
     }
   }
 }

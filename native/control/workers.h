@@ -24,8 +24,8 @@ class Workers {
  public:
   Workers(const std::vector<WorkerOptions>& options, Shared& shared, Reclaim& reclaim);
 
-  // Gives the queues to the workers that have the fewest.
-  void add(std::span<RxQueue* const> queues);
+  // Gives the queues to the workers that have the fewest. False: no worker can take another.
+  [[nodiscard]] bool add(std::span<RxQueue* const> queues);
   // Takes them away; they may be freed when the reclaim has passed.
   void remove(std::span<RxQueue* const> queues);
 
@@ -52,10 +52,11 @@ class Workers {
     WorkerCounters own;
     Worker worker;
     std::unique_ptr<const Plan> plan = std::make_unique<const Plan>();
+    size_t queues = 0;  // in the plan
     std::atomic<bool> running{false};
   };
 
-  void replace(Member& member, Plan plan);
+  void replace(Member& member, std::vector<RxQueue*> slots);
 
   Shared& shared_;
   Reclaim& reclaim_;

@@ -8,7 +8,7 @@
 //   look_up    where the destinations are: sorted by the port they leave by
 //   deliver    each group to its port in one call
 //   release    the buffers go back to their owner
-#include "dataplane/idle.h"
+#include "dataplane/pollset.h"
 #include "dataplane/worker.h"
 #include "tables/bridge.h"
 
@@ -21,6 +21,7 @@ uint16_t forward(RxQueue& queue, Worker& worker) {
   if (!queue.receive(burst)) {
     return 0;
   }
+  queue.last_frame = worker.now;
   Port& in = queue.port();
   PortCounters& counters = worker.counters_of(in.id());
   snapshot(burst);
@@ -40,9 +41,9 @@ uint16_t forward(RxQueue& queue, Worker& worker) {
 
 }  // namespace
 
-uint32_t poll_once(Worker& worker, const Plan& plan) {
+uint32_t poll_once(Worker& worker, std::span<RxQueue* const> queues) {
   uint32_t frames = 0;
-  for (RxQueue* queue : plan) {
+  for (RxQueue* queue : queues) {
     frames += forward(*queue, worker);
   }
   return frames;
@@ -50,10 +51,10 @@ uint32_t poll_once(Worker& worker, const Plan& plan) {
 
 void poll(Worker& worker) {
   worker.shared.epoch.online(worker.index);
-  Idle idle(worker);
+  Pollset pollset(worker);
   while (!worker.shared.stop.load(std::memory_order_relaxed)) {
     worker.shared.epoch.quiescent(worker.index);
-    idle.after(poll_once(worker, *worker.plan.load(std::memory_order_acquire)));
+    pollset.after(poll_once(worker, pollset.active()));
   }
   worker.shared.epoch.offline(worker.index);
 }

@@ -14,7 +14,7 @@ Worker::Worker(uint16_t number, Polling how, Shared& everything, PortCounters* o
       counters(own),
       sleep_fd(::epoll_create1(EPOLL_CLOEXEC)),
       mailbox_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.fd = mailbox_fd.get()}};
+  epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.u32 = kMailboxSlot}};
   ::epoll_ctl(sleep_fd.get(), EPOLL_CTL_ADD, mailbox_fd.get(), &event);
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "dataplane/counters.h"
@@ -18,8 +19,15 @@ namespace memswitch {
 
 enum class Polling : uint8_t { kBusy, kAdaptive, kInterrupt };
 
-// The receive queues a worker polls. Replaced as a whole by control.
-using Plan = std::vector<RxQueue*>;
+// The receive queues a worker polls. Replaced as a whole by control, each time with a new serial number from 1 on. A
+// queue keeps its slot for life, and its wake descriptor is known to the worker's epoll set by that number.
+struct Plan {
+  uint64_t serial = 1;
+  std::vector<RxQueue*> slots;  // null: free
+};
+
+inline constexpr uint32_t kMaxWorkerQueues = 16384;
+inline constexpr uint32_t kMailboxSlot = UINT32_MAX;
 
 // Ports by id; null: none. Written by control, read by every worker.
 using PortTable = std::array<std::atomic<Port*>, kMaxPorts>;
@@ -48,6 +56,7 @@ struct Worker {
   Notices notices;      // control reads
 
   // The thread's own.
+  uint64_t now = 0;  // the end of the last round, in cycles
   Burst burst;
   Groups groups;
 
@@ -57,7 +66,7 @@ struct Worker {
 // Runs until shared.stop. Never throws, logs, allocates, or waits for another thread.
 void poll(Worker& worker);
 // One burst of each queue; returns the frames moved.
-uint32_t poll_once(Worker& worker, const Plan& plan);
+uint32_t poll_once(Worker& worker, std::span<RxQueue* const> queues);
 
 // The stages of a burst, in their order.
 void snapshot(Burst& burst);

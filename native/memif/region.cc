@@ -13,16 +13,20 @@
 namespace memswitch::memif {
 
 Region::Region(Region&& other) noexcept
-    : base_(std::exchange(other.base_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : base_(std::exchange(other.base_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      guard_(std::move(other.guard_)) {}
 
 Region& Region::operator=(Region&& other) noexcept {
   std::swap(base_, other.base_);
   std::swap(size_, other.size_);
+  std::swap(guard_, other.guard_);
   return *this;
 }
 
 Region::~Region() {
   if (base_ != nullptr) {
+    guard_ = Guard();  // first: the place must not be watched any more when somebody else maps there
     ::munmap(base_, size_);
   }
 }
@@ -54,7 +58,8 @@ Reason Region::map(const UniqueFd& file, uint64_t size, bool sealed, Region& reg
   region = Region();
   region.base_ = static_cast<std::byte*>(base);
   region.size_ = size;
-  return {};
+  region.guard_ = Guard(base, size);
+  return region.guard_.holds() ? Reason() : Reason("region: too many regions in this process");
 }
 
 Reason Region::create(uint64_t size, UniqueFd& file, Region& region) {

@@ -1,5 +1,6 @@
-// A region of a peer's memory, mapped here. Nothing of it is believed: its size is the file's, not the announced
-// one alone, and a file that its owner could cut short under us is refused (touching it would raise SIGBUS).
+// A region of a peer's memory, mapped here. Nothing of it is believed: its size is checked against the file's, and an
+// ordinary file that its owner could still cut short is refused. Huge pages know no such seal in most kernels' clients,
+// so a region may vanish all the same; guard.h survives that.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +8,7 @@
 
 #include "memif/channel.h"
 #include "memif/fd.h"
+#include "memif/guard.h"
 
 namespace memswitch::memif {
 
@@ -30,10 +32,13 @@ class Region {
 
   [[nodiscard]] std::byte* base() const { return base_; }
   [[nodiscard]] uint64_t size() const { return size_; }
+  // Whether the memory has vanished; zeros stand in its place.
+  [[nodiscard]] bool lost() const { return guard_.lost(); }
 
  private:
   std::byte* base_ = nullptr;
   uint64_t size_ = 0;
+  Guard guard_;
 };
 
 }  // namespace memswitch::memif

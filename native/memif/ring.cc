@@ -57,6 +57,8 @@ const char* violation_text(Violation violation) {
       return "descriptor reaches outside its region";
     case Violation::kEndlessChain:
       return "chained descriptors never end";
+    case Violation::kLostMemory:
+      return "a region's memory vanished: its file was cut short, or no page could be had";
   }
   return "";
 }

@@ -26,6 +26,7 @@ enum class Violation : uint8_t {
   kBadRegion,
   kOutsideRegion,
   kEndlessChain,
+  kLostMemory,
 };
 
 const char* violation_text(Violation violation);

@@ -61,6 +61,12 @@ void MemifLink::fail(Violation violation) {
   }
 }
 
+void MemifLink::look_for_losses() {
+  if (std::ranges::any_of(attachment_.regions, &memif::Region::lost)) {
+    fail(Violation::kLostMemory);
+  }
+}
+
 namespace {
 
 // Looks this often for a queue that another worker holds, about as long as a burst of full-size frames takes.

@@ -52,6 +52,8 @@ class MemifLink {
   [[nodiscard]] memif::Violation violation() const {
     return violation_.load(std::memory_order_acquire);
   }
+  // Control: fails the link if memory of it has vanished.
+  void look_for_losses();
 
   [[nodiscard]] const memif::RegionTable& regions() const { return regions_; }
   [[nodiscard]] const std::vector<std::unique_ptr<MemifRxQueue>>& rx() const { return rx_; }

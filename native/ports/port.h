@@ -36,6 +36,11 @@ class RxQueue {
 
   [[nodiscard]] Port& port() const { return port_; }
 
+  // The polling worker's own notes (dataplane/pollset.h).
+  uint64_t last_frame = 0;  // when it last had one, in cycles
+  bool parked = false;
+  bool drowsy = false;  // parked a moment ago
+
  private:
   Port& port_;
 };
