@@ -43,6 +43,7 @@
         'native/memif/server_handshake.cc',
         'native/ports/memif.cc',
         'native/control/bridges.cc',
+        'native/control/memif_client.cc',
         'native/control/memif_server.cc',
         'native/control/reactor.cc',
         'native/control/switch.cc',

@@ -48,15 +48,15 @@ class Attached {
         die(server.reason());
       }
     }
-    link_ = std::make_unique<MemifLink>(port, std::move(server.attachment()), -1);
+    link_ = std::make_unique<MemifLink>(port, memif::server_link(std::move(server.attachment())), -1);
     port.link.store(link_.get());
   }
 
   void send(Mac destination, Mac source, uint32_t size) {
-    memif::Ring& ring = client_.memory().tx[0];
+    memif::Ring& ring = client_.link().tx[0];
     const auto slot = ring.position & ring.mask;
     memif::Descriptor d = ring.lent[slot];
-    std::byte* frame = client_.memory().region.base() + d.offset;
+    std::byte* frame = client_.link().regions[0].base() + d.offset;
     const uint64_t words[2] = {destination | source << 48, source >> 16 | uint64_t{0xb588} << 32};
     std::memcpy(frame, words, sizeof words);
     d.length = size;
@@ -65,7 +65,7 @@ class Attached {
   }
 
   uint16_t drain() {
-    memif::Ring& ring = client_.memory().rx[0];
+    memif::Ring& ring = client_.link().rx[0];
     const uint16_t waiting = memif::available(ring);
     memif::release(ring, waiting);
     return waiting;

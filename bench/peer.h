@@ -49,9 +49,9 @@ class Peer {
     }
   }
 
-  memif::Ring& tx() { return handshake_.memory().tx[0]; }
-  memif::Ring& rx() { return handshake_.memory().rx[0]; }
-  std::byte* base() { return handshake_.memory().region.base(); }
+  memif::Ring& tx() { return handshake_.link().tx[0]; }
+  memif::Ring& rx() { return handshake_.link().rx[0]; }
+  std::byte* base() { return handshake_.link().regions[0].base(); }
   std::byte* buffer(const memif::Ring& ring, uint16_t position) {
     return base() + ring.lent[position & ring.mask].offset;
   }

@@ -9,25 +9,28 @@ import { type CommonOptions, commonFields, type PortKind } from './kind.js';
 
 const { limits } = native;
 
-const roles = ['server'] as const;
-const roleError = 'must be server; the role client comes with a later version';
+const roles = ['server', 'client'] as const;
+const roleError = 'must be server or client';
 
 /** A port in shared memory with one peer. */
 export interface MemifOptions extends CommonOptions {
   kind: 'memif';
-  /** UNIX socket that peers attach at: an absolute path, or `@name` for an abstract one; at most 107 bytes. */
+  /** UNIX socket where the two meet: an absolute path, or `@name` for an abstract one; at most 107 bytes. */
   socket: string;
   /** Interface id on that socket, 0 to 4294967295; several ports share a socket by different ids. Default 0. */
   id?: number | undefined;
-  /** `server`: peers attach to the switch (the protocol's master). Default `server`. */
+  /**
+   * `server`: peers attach to the switch (the protocol's master). `client`: the switch attaches to somebody's socket (the
+   * slave), and comes back by itself after 100 ms to 3 s, at once when the socket appears. Default `server`.
+   */
   role?: (typeof roles)[number] | undefined;
-  /** What a peer must present, at most 23 bytes. Default '': nothing is asked for. */
+  /** What a peer must present, or a client presents; at most 23 bytes. Default '': nothing. */
   secret?: string | undefined;
-  /** Most queue pairs a peer may ask for. Default 1. */
+  /** Most queue pairs that a peer may ask for, or that a client asks for. Default 1. */
   queues?: number | undefined;
-  /** Largest ring accepted, in descriptors: a power of two from 2 to 16384. Default 1024. */
+  /** Largest ring accepted, or made by a client, in descriptors: a power of two from 2 to 16384. Default 1024. */
   ringSize?: number | undefined;
-  /** Bytes of each buffer that a client makes, 64 to 65536; a server takes its peer's. Default 2048. */
+  /** Bytes of each buffer that a client makes, 64 to 65535; a server takes its peer's. Default 2048. */
   bufferSize?: number | undefined;
 }
 
@@ -50,7 +53,7 @@ const schema = z.strictObject({
   secret: text(limits.secret).default('').describe('What the peer must present; empty = nothing'),
   queues: integer(1, limits.queues).default(1).describe('Most queue pairs'),
   ringSize: powerOfTwo(2, limits.ringSize).default(1024).describe('Largest ring, in descriptors'),
-  bufferSize: integer(64, 65_536).default(2048).describe('Bytes of each buffer a client makes'),
+  bufferSize: integer(64, 65_535).default(2048).describe('Bytes of each buffer a client makes'),
 });
 
 function isSocketName(socket: string): boolean {
@@ -64,8 +67,8 @@ export const memif = {
   toNative({ kind, macLimit, bridge: _, ...options }, bridge) {
     return { kind, bridge, macLimit, memif: options };
   },
-  identity({ socket, id }) {
-    return `socket ${socket} with id ${id}`;
+  identity({ socket, id, role }) {
+    return `socket ${socket} with id ${id} as ${role}`;
   },
   show({ socket, id, role, secret, queues, ringSize, bufferSize }) {
     return { socket, id, role, secret: secret !== '', queues, ringSize, bufferSize };

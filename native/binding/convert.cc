@@ -119,8 +119,9 @@ PortOptions port_options(const Napi::Object& options) {
     throw Napi::TypeError::New(env, "kind: must be memif");
   }
   const Napi::Object memif = options.Get("memif").As<Napi::Object>();
-  if (text(memif.Get("role"), "role", 16) != "server") {
-    throw Napi::TypeError::New(env, "role: must be server");
+  const std::string role = text(memif.Get("role"), "role", 16);
+  if (role != "server" && role != "client") {
+    throw Napi::TypeError::New(env, "role: must be server or client");
   }
   const auto ring_size = static_cast<uint32_t>(
       number(memif.Get("ringSize"), "ringSize", 2, 1 << memif::kMaxLog2RingSize));
@@ -134,6 +135,8 @@ PortOptions port_options(const Napi::Object& options) {
   if (port.socket.size() < 2) {
     throw Napi::TypeError::New(env, "socket: must be a path or '@name'");
   }
+  port.is_client = role == "client";
+  port.buffer_size = static_cast<uint32_t>(number(memif.Get("bufferSize"), "bufferSize", 64, 65535));
   port.id = static_cast<uint32_t>(number(memif.Get("id"), "id", 0, UINT32_MAX));
   port.interface.secret = text(memif.Get("secret"), "secret", memif::kSecretSize - 1);
   port.interface.queues =

@@ -157,6 +157,11 @@ memif::Interface MemifServer::common_limits(const Listener& listener) const {
 void MemifServer::accept(Listener& listener) {
   UniqueFd socket(::accept4(listener.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!socket) {
+    if (errno == EMFILE || errno == ENFILE) {
+      // The connection stays in the backlog and would be reported again at once, for ever.
+      reactor_.unwatch(listener.socket.get());
+      listener.deaf = true;
+    }
     return;
   }
   const auto unattached = std::ranges::count(listener.connections, kNoPort, &Connection::attached);
@@ -257,8 +262,9 @@ bool MemifServer::connect(Listener& listener, Connection& connection,
     return false;
   }
   // Attached before CONNECTED is sent: the client may send and expect frames from then on.
-  if (memif::Reason reason = owner_.attached(port, std::move(connection.handshake.attachment()),
-                                             connection.channel.credentials());
+  if (memif::Reason reason = owner_.attached(
+          port, memif::server_link(std::move(connection.handshake.attachment())),
+          connection.channel.credentials());
       !reason.empty()) {
     end(listener, connection, reason, true);
     return false;
@@ -287,6 +293,9 @@ void MemifServer::end(Listener& listener, Connection& connection, const std::str
 void MemifServer::expire() {
   const auto before = Clock::now() - kHandshakeTime;
   for (auto& [address, listener] : listeners_) {
+    if (std::exchange(listener->deaf, false)) {
+      reactor_.watch(listener->socket.get(), [this, &made = *listener] { accept(made); });
+    }
     for (auto at = listener->connections.begin(); at != listener->connections.end();) {
       Connection& connection = *at++;
       if (connection.attached == kNoPort && connection.since < before) {

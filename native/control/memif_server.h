@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "control/memif_owner.h"
 #include "control/reactor.h"
 #include "control/status.h"
 #include "memif/channel.h"
@@ -20,18 +21,7 @@ namespace memswitch {
 
 class MemifServer {
  public:
-  class Owner {
-   public:
-    virtual ~Owner() = default;
-    // Refuses with a reason; then nothing has changed.
-    virtual memif::Reason attached(PortId port, memif::Attachment attachment,
-                                   memif::PeerCredentials peer) = 0;
-    virtual void detached(PortId port, const std::string& reason) = 0;
-    // A peer broke the protocol or was refused; the port is unchanged.
-    virtual void refused(PortId port, const std::string& reason) = 0;
-  };
-
-  MemifServer(Reactor& reactor, Owner& owner) : reactor_(reactor), owner_(owner) {}
+  MemifServer(Reactor& reactor, MemifOwner& owner) : reactor_(reactor), owner_(owner) {}
   MemifServer(const MemifServer&) = delete;
   MemifServer& operator=(const MemifServer&) = delete;
   ~MemifServer();
@@ -42,7 +32,7 @@ class MemifServer {
   void remove(PortId port, const std::string& reason);
   // Ends the port's connection; a peer may come again.
   void disconnect(PortId port, const std::string& reason);
-  // Ends connections that dawdle in their handshake.
+  // Once a second: ends connections that dawdle in their handshake, listens again where descriptors were wanting.
   void expire();
 
  private:
@@ -67,6 +57,7 @@ class MemifServer {
   struct Listener {
     std::string address;
     UniqueFd socket;
+    bool deaf = false;  // not listening for a moment, for want of descriptors
     dev_t device = 0;  // of the socket's file, to remove no other
     ino_t inode = 0;
     std::map<uint32_t, Served> served;
@@ -89,7 +80,7 @@ class MemifServer {
   void unlink_socket(const Listener& listener);
 
   Reactor& reactor_;
-  Owner& owner_;
+  MemifOwner& owner_;
   std::map<std::string, std::unique_ptr<Listener>> listeners_;
 };
 

@@ -33,7 +33,7 @@ void Switch::close() {
     closed_ = true;
     while (!ports_.empty()) {
       const PortId id = ports_.begin()->first;
-      memif_.remove(id, "the switch is closing");
+      part(id, "the switch is closing", true);
       forget_port(id, ports_.begin()->second.bridge);
     }
     reclaim_.run();  // no worker runs, so all of it is possible
@@ -137,15 +137,26 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
   if (id == kNoPort) {
     return refuse(Code::kLimit, "a switch has at most " + std::to_string(kMaxPorts - 1) + " ports");
   }
-  if (Status status = memif_.add(options.socket, options.id, id, options.interface);
-      !status.ok()) {
-    return status;
+  if (!options.is_client) {
+    if (Status status = server_.add(options.socket, options.id, id, options.interface);
+        !status.ok()) {
+      return status;
+    }
   }
   ids_[id] = true;
   Record& record = ports_[id];
   record.port = std::make_unique<MemifPort>(id, bridge.get(), quota_of(options.mac_limit));
   record.bridge = std::move(bridge);
   shared_.ports[id].store(record.port.get());
+  if (options.is_client) {
+    client_.add(options.socket, id,
+                {.id = options.id,
+                 .name = "memswitch",
+                 .secret = options.interface.secret,
+                 .queues = options.interface.queues,
+                 .log2_ring_size = options.interface.log2_ring_size,
+                 .buffer_size = options.buffer_size});
+  }
   return {};
 }
 
@@ -180,9 +191,19 @@ Status Switch::remove_port(PortId id) {
   if (Status status = need_port(id, record); !status.ok()) {
     return status;
   }
-  memif_.remove(id, "the port was removed");
+  part(id, "the port was removed", true);
   forget_port(id, record->bridge);
   return {};
+}
+
+void Switch::part(PortId id, const std::string& reason, bool for_good) {
+  if (for_good) {
+    server_.remove(id, reason);
+    client_.remove(id, reason);
+  } else {
+    server_.disconnect(id, reason);
+    client_.disconnect(id, reason);
+  }
 }
 
 // After its link has gone: out of everybody's sight, then out of the tables, then its number is free again.
@@ -298,10 +319,9 @@ std::vector<RxQueue*> queues_of(const MemifLink& link) {
 
 }  // namespace
 
-memif::Reason Switch::attached(PortId id, memif::Attachment attachment,
-                               memif::PeerCredentials peer) {
+memif::Reason Switch::attached(PortId id, memif::Link link, memif::PeerCredentials peer) {
   Record& record = ports_.at(id);
-  record.link = std::make_unique<MemifLink>(*record.port, std::move(attachment), alarm_.get());
+  record.link = std::make_unique<MemifLink>(*record.port, std::move(link), alarm_.get());
   record.credentials = peer;
   ++record.attaches;
   record.port->link.store(record.link.get());
@@ -348,7 +368,7 @@ void Switch::look_for_violations() {
   }
   for (const auto& [id, reason] : found) {
     refused(id, reason);
-    memif_.disconnect(id, reason);
+    part(id, reason, false);
   }
 }
 
@@ -364,13 +384,14 @@ void Switch::tick() {
     losses_seen_ = losses;
     look_for_violations();
   }
+  client_.tick();
   tell_notices();
   reclaim_.run();
 }
 
 void Switch::each_second() {
   limits_told_.clear();
-  memif_.expire();
+  server_.expire();
   bridges_.age();
 }
 
@@ -378,7 +399,7 @@ void Switch::tell_notices() {
   uint64_t lost = 0;
   for (size_t w = 0; w < workers_.size(); ++w) {
     Notice notice{};
-    while (workers_.notices(w).take(notice)) {
+    for (int i = 0; i < kNoticesPerTick && workers_.notices(w).take(notice); ++i) {
       if (notice.kind == Notice::Kind::kMove) {
         tell_({.kind = Event::Kind::kMove, .port = notice.port, .from = notice.from,
                .bridge = notice.bridge, .mac = notice.mac});

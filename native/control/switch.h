@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "control/bridges.h"
+#include "control/memif_client.h"
 #include "control/memif_server.h"
 #include "control/reactor.h"
 #include "control/reclaim.h"
@@ -26,8 +27,10 @@ struct PortOptions {
   uint16_t bridge = 0;
   uint32_t mac_limit = 0;  // 0: as many as the bridge takes
   std::string socket;
+  bool is_client = false;
   uint32_t id = 0;
   memif::Interface interface;
+  uint32_t buffer_size = 2048;  // of a client
 };
 
 struct PortState {
@@ -54,7 +57,7 @@ struct Event {
   std::string text{};  // the peer's name, or a reason
 };
 
-class Switch final : private MemifServer::Owner {
+class Switch final : private MemifOwner {
  public:
   using Tell = std::function<void(Event)>;
 
@@ -88,6 +91,9 @@ class Switch final : private MemifServer::Owner {
   void close();
 
  private:
+  // A container that invents addresses must not keep the listeners of events busy: what is more is counted as lost.
+  static constexpr int kNoticesPerTick = 100;
+
   struct Record {
     std::unique_ptr<MemifPort> port;
     std::shared_ptr<Bridge> bridge;
@@ -98,8 +104,7 @@ class Switch final : private MemifServer::Owner {
     uint32_t protocol_errors = 0;
   };
 
-  memif::Reason attached(PortId port, memif::Attachment attachment,
-                         memif::PeerCredentials peer) override;
+  memif::Reason attached(PortId port, memif::Link link, memif::PeerCredentials peer) override;
   void detached(PortId port, const std::string& reason) override;
   void refused(PortId port, const std::string& reason) override;
 
@@ -109,6 +114,8 @@ class Switch final : private MemifServer::Owner {
   [[nodiscard]] PortId free_id() const;
   void update_members(Bridge& bridge);
   void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
+  // Ends the port's connection, and `for_good` also its claim to a socket.
+  void part(PortId id, const std::string& reason, bool for_good);
   void look_for_violations();
   void tick();
   void each_second();
@@ -129,7 +136,8 @@ class Switch final : private MemifServer::Owner {
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   bool closed_ = false;
   Reactor reactor_{lock_};
-  MemifServer memif_{reactor_, *this};
+  MemifServer server_{reactor_, *this};
+  MemifClient client_{reactor_, *this};
 };
 
 }  // namespace memswitch

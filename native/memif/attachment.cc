@@ -6,6 +6,8 @@
 
 namespace memswitch::memif {
 
+namespace {
+
 Ring server_ring(const Attachment& attachment, const RingPlace& place) {
   std::byte* base = attachment.regions[place.region].base() + place.offset;
   auto* header = reinterpret_cast<RingHeader*>(base);
@@ -19,6 +21,22 @@ Ring server_ring(const Attachment& attachment, const RingPlace& place) {
   ring.position = load_acquire(ring.own_index);
   ring.doorbell = place.doorbell.get();
   return ring;
+}
+
+}  // namespace
+
+Link server_link(Attachment attachment) {
+  Link link;
+  for (auto [places, rings] : {std::pair{&attachment.from_client, &link.rx},
+                               std::pair{&attachment.to_client, &link.tx}}) {
+    for (RingPlace& place : *places) {
+      rings->push_back(server_ring(attachment, place));
+      link.doorbells.push_back(std::move(place.doorbell));
+    }
+  }
+  link.peer = std::move(attachment.peer);
+  link.regions = std::move(attachment.regions);
+  return link;
 }
 
 bool is_eventfd(const UniqueFd& fd) {

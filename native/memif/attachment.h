@@ -7,8 +7,8 @@
 
 #include "memif/channel.h"
 #include "memif/fd.h"
+#include "memif/link.h"
 #include "memif/region.h"
-#include "memif/ring.h"
 
 namespace memswitch::memif {
 
@@ -27,9 +27,9 @@ struct Attachment {
   std::vector<RingPlace> to_client;    // M2S, by queue
 };
 
-// The ring at a checked place, in the server's role. Its position is where the client's memory says we are: a
-// client may have filled its rings before.
-Ring server_ring(const Attachment& attachment, const RingPlace& place);
+// The link that an attachment makes, in the server's role, for this process to poll. Our position in each ring is
+// where the client's memory says: a client may have filled its rings before.
+Link server_link(Attachment attachment);
 
 // Whether the descriptor is an eventfd. Anything else could make the poll thread that writes to it wait.
 bool is_eventfd(const UniqueFd& fd);

@@ -27,6 +27,7 @@ ClientHandshake::Step ClientHandshake::take(const Record& record, Message& answe
     return next(answer, fd);
   }
   if (message.type == MessageType::kConnected && greeted_ && queue_.empty()) {
+    link_.peer = take_text(message.connect.name, sizeof message.connect.name);
     lend_buffers();
     return Step::kConnected;
   }
@@ -39,7 +40,7 @@ ClientHandshake::Step ClientHandshake::take(const Record& record, Message& answe
 
 // Only now: DPDK's and libmemif's servers write head = tail = 0 in all rings when they connect.
 void ClientHandshake::lend_buffers() {
-  for (Ring& ring : memory_.rx) {
+  for (Ring& ring : link_.rx) {
     for (uint16_t slot = 0; slot < ring.size; ++slot) {
       store(&ring.slots[slot], ring.lent[slot]);
     }
@@ -64,17 +65,17 @@ Reason ClientHandshake::prepare(const Hello& hello) {
   if (options_.log2_ring_size < 1 || options_.log2_ring_size > kMaxLog2RingSize) {
     return "the server takes no rings";
   }
-  const uint64_t slots = uint64_t{2} * queues << options_.log2_ring_size;
-  const uint64_t rings = uint64_t{2} * queues * ring_bytes(options_.log2_ring_size);
-  const uint64_t size = rings + slots * options_.buffer_size;
-  if (size > UINT32_MAX) {
-    return "rings and buffers of more than 4 GiB";  // offsets are 32 bits
-  }
-  if (Reason reason = Region::create(size, memory_.file, memory_.region); !reason.empty()) {
+  introduce();
+  if (Reason reason = make_memory(queues); !reason.empty()) {
     return reason;
   }
-  memory_.view = {memory_.region.base(), size};
+  Message connect = message_of(MessageType::kConnect);
+  put_text(connect.connect.name, sizeof connect.connect.name, options_.name);
+  queue_.push_back({connect, -1});
+  return {};
+}
 
+void ClientHandshake::introduce() {
   Message init = message_of(MessageType::kInit);
   init.init.version = kVersion;
   init.init.id = options_.id;
@@ -82,11 +83,24 @@ Reason ClientHandshake::prepare(const Hello& hello) {
   put_text(init.init.secret, sizeof init.init.secret, options_.secret);
   put_text(init.init.name, sizeof init.init.name, options_.name);
   queue_.push_back({init, -1});
+}
+
+// All rings, those from the client first, then a buffer for each slot in the same order.
+Reason ClientHandshake::make_memory(uint16_t queues) {
+  const uint64_t slots = uint64_t{2} * queues << options_.log2_ring_size;
+  const uint64_t rings = uint64_t{2} * queues * ring_bytes(options_.log2_ring_size);
+  const uint64_t size = rings + slots * options_.buffer_size;
+  if (size > UINT32_MAX) {
+    return "rings and buffers of more than 4 GiB";  // offsets are 32 bits
+  }
+  if (Reason reason = Region::create(size, file_, link_.regions.emplace_back()); !reason.empty()) {
+    return reason;
+  }
   Message region = message_of(MessageType::kAddRegion);
   region.add_region = {.index = 0, .size = size};
-  queue_.push_back({region, memory_.file.get()});
+  queue_.push_back({region, file_.get()});
 
-  memory_.lent.reserve(slots);  // rings point into it
+  link_.lent.reserve(slots);  // rings point into it
   uint32_t offset = 0;
   for (const bool from_client : {true, false}) {
     for (uint16_t i = 0; i < queues; ++i) {
@@ -95,14 +109,10 @@ Reason ClientHandshake::prepare(const Hello& hello) {
       }
     }
   }
-  auto buffer = static_cast<uint32_t>(rings);
-  for (uint64_t slot = 0; slot < slots; ++slot, buffer += options_.buffer_size) {
-    memory_.lent.push_back(
-        {.flags = 0, .region = 0, .length = options_.buffer_size, .offset = buffer, .metadata = 0});
+  for (uint64_t slot = 0; slot < slots; ++slot, offset += options_.buffer_size) {
+    link_.lent.push_back(
+        {.flags = 0, .region = 0, .length = options_.buffer_size, .offset = offset, .metadata = 0});
   }
-  Message connect = message_of(MessageType::kConnect);
-  put_text(connect.connect.name, sizeof connect.connect.name, options_.name);
-  queue_.push_back({connect, -1});
   return {};
 }
 
@@ -111,7 +121,7 @@ Reason ClientHandshake::make_ring(bool from_client, uint16_t index, uint32_t& of
   if (!doorbell) {
     return "no descriptor left for an eventfd";
   }
-  auto* header = reinterpret_cast<RingHeader*>(memory_.region.base() + offset);
+  auto* header = reinterpret_cast<RingHeader*>(link_.regions[0].base() + offset);
   header->cookie = kCookie;
   Ring ring{};
   ring.slots = reinterpret_cast<Descriptor*>(header->descriptors);
@@ -122,11 +132,11 @@ Reason ClientHandshake::make_ring(bool from_client, uint16_t index, uint32_t& of
   ring.mask = static_cast<uint16_t>(ring.size - 1);
   (from_client ? ring.peer_bias : ring.own_bias) = ring.size;
   ring.doorbell = doorbell.get();
-  ring.lent = memory_.lent.data() + (memory_.tx.size() + memory_.rx.size()) * ring.size;
+  ring.lent = link_.lent.data() + (link_.tx.size() + link_.rx.size()) * ring.size;
   if (!from_client) {
     store_release(ring.flags, kRingMaskInterrupt);  // we poll, until we ask for the doorbell
   }
-  (from_client ? memory_.tx : memory_.rx).push_back(ring);
+  (from_client ? link_.tx : link_.rx).push_back(ring);
 
   Message add = message_of(MessageType::kAddRing);
   add.add_ring = {.flags = from_client ? kRingFromClient : uint16_t{0},
@@ -136,7 +146,7 @@ Reason ClientHandshake::make_ring(bool from_client, uint16_t index, uint32_t& of
                   .log2_ring_size = options_.log2_ring_size,
                   .private_header_size = 0};
   queue_.push_back({add, doorbell.get()});
-  memory_.doorbells.push_back(std::move(doorbell));
+  link_.doorbells.push_back(std::move(doorbell));
   offset += static_cast<uint32_t>(ring_bytes(options_.log2_ring_size));
   return {};
 }

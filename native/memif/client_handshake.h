@@ -9,8 +9,7 @@
 #include <vector>
 
 #include "memif/channel.h"
-#include "memif/region.h"
-#include "memif/ring.h"
+#include "memif/link.h"
 
 namespace memswitch::memif {
 
@@ -23,19 +22,6 @@ struct ClientOptions {
   uint32_t buffer_size = 2048;
 };
 
-// What a client has shared. Queue i transmits by tx[i] and receives from rx[i].
-struct ClientMemory {
-  Region region;
-  UniqueFd file;
-  RegionView view{};
-  std::vector<UniqueFd> doorbells;
-  std::vector<Descriptor> lent;  // of all rings, one after the other
-  std::vector<Ring> tx;
-  std::vector<Ring> rx;
-
-  [[nodiscard]] RegionTable regions() const { return {&view, 1}; }
-};
-
 class ClientHandshake {
  public:
   enum class Step { kSend, kConnected, kEnd };
@@ -45,7 +31,8 @@ class ClientHandshake {
   // Takes a message of the server. kSend: send `answer` with `fd` unless negative. kEnd: reason() says why.
   Step take(const Record& record, Message& answer, int& fd);
 
-  [[nodiscard]] ClientMemory& memory() { return memory_; }
+  // Queue i transmits by tx[i] and receives from rx[i].
+  [[nodiscard]] Link& link() { return link_; }
   [[nodiscard]] const Reason& reason() const { return reason_; }
 
  private:
@@ -55,12 +42,15 @@ class ClientHandshake {
   };
 
   Reason prepare(const Hello& hello);
+  Reason make_memory(uint16_t queues);
   Reason make_ring(bool from_client, uint16_t index, uint32_t& offset);
+  void introduce();
   void lend_buffers();
   Step next(Message& answer, int& fd);
 
   ClientOptions options_;
-  ClientMemory memory_;
+  Link link_;
+  UniqueFd file_;  // of the region
   std::deque<Queued> queue_;
   bool greeted_ = false;
   Reason reason_;

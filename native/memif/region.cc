@@ -32,23 +32,23 @@ Region::~Region() {
 }
 
 Reason Region::map(const UniqueFd& file, uint64_t size, bool sealed, Region& region) {
+  // Only memory, and asked in a way that asks no file system: one of FUSE could make us wait, here and at every
+  // access, for as long as its owner likes. Seals are known to files of tmpfs and hugetlbfs alone.
+  const int seals = ::fcntl(file.get(), F_GET_SEALS);
+  if (seals < 0) {
+    return "region: the descriptor is not a file in memory (memfd, tmpfs or hugetlbfs)";
+  }
   struct stat status {};
   struct statfs system {};
-  if (::fstat(file.get(), &status) != 0 || ::fstatfs(file.get(), &system) != 0 ||
-      !S_ISREG(status.st_mode)) {
-    return "region: the descriptor is not a memory file";
-  }
-  // Only memory: a file of FUSE or a disk could make every access wait for as long as its owner likes.
-  const bool huge = system.f_type == HUGETLBFS_MAGIC;
-  if (!huge && system.f_type != TMPFS_MAGIC) {
-    return "region: the file is not in memory (memfd, tmpfs or hugetlbfs)";
+  if (::fstat(file.get(), &status) != 0 || ::fstatfs(file.get(), &system) != 0) {
+    return std::string("region: stat: ") + std::strerror(errno);
   }
   if (size == 0 || size > kMaxRegionBytes || static_cast<uint64_t>(status.st_size) < size) {
     return "region: announced " + std::to_string(size) + " bytes, the file has " +
            std::to_string(status.st_size);
   }
-  const int seals = ::fcntl(file.get(), F_GET_SEALS);
-  if (sealed && !huge && (seals < 0 || (seals & F_SEAL_SHRINK) == 0)) {
+  const bool huge = system.f_type == HUGETLBFS_MAGIC;
+  if (sealed && !huge && (seals & F_SEAL_SHRINK) == 0) {
     return "region: the file lacks F_SEAL_SHRINK, so it could be cut short under us";
   }
   void* base = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);

@@ -37,19 +37,18 @@ void MemifRxQueue::disarm() {
   memif::store_release(ring_.flags, memif::kRingMaskInterrupt);
 }
 
-MemifLink::MemifLink(Port& port, memif::Attachment attachment, int alarm_fd)
-    : attachment_(std::move(attachment)), alarm_fd_(alarm_fd) {
-  for (const memif::Region& region : attachment_.regions) {
+MemifLink::MemifLink(Port& port, memif::Link link, int alarm_fd)
+    : link_(std::move(link)), alarm_fd_(alarm_fd) {
+  for (const memif::Region& region : link_.regions) {
     views_.push_back({region.base(), region.size()});
   }
   regions_ = {views_.data(), static_cast<uint32_t>(views_.size())};
-  for (const memif::RingPlace& place : attachment_.from_client) {
-    rx_.push_back(
-        std::make_unique<MemifRxQueue>(port, *this, memif::server_ring(attachment_, place)));
+  for (const memif::Ring& ring : link_.rx) {
+    rx_.push_back(std::make_unique<MemifRxQueue>(port, *this, ring));
     rx_.back()->disarm();
   }
-  for (const memif::RingPlace& place : attachment_.to_client) {
-    tx_.push_back(std::make_unique<MemifTxQueue>(memif::server_ring(attachment_, place)));
+  for (const memif::Ring& ring : link_.tx) {
+    tx_.push_back(std::make_unique<MemifTxQueue>(ring));
   }
 }
 
@@ -62,7 +61,7 @@ void MemifLink::fail(Violation violation) {
 }
 
 void MemifLink::look_for_losses() {
-  if (std::ranges::any_of(attachment_.regions, &memif::Region::lost)) {
+  if (std::ranges::any_of(link_.regions, &memif::Region::lost)) {
     fail(Violation::kLostMemory);
   }
 }

@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "memif/attachment.h"
+#include "memif/link.h"
 #include "memif/ring.h"
 #include "ports/port.h"
 
@@ -41,7 +41,7 @@ struct alignas(64) MemifTxQueue {
 class MemifLink {
  public:
   // `alarm_fd`, an eventfd, is written to when a worker finds a violation.
-  MemifLink(Port& port, memif::Attachment attachment, int alarm_fd);
+  MemifLink(Port& port, memif::Link link, int alarm_fd);
 
   // Sends like Port::transmit.
   void transmit(const Burst& burst, std::span<const uint8_t> which, uint16_t worker,
@@ -61,11 +61,11 @@ class MemifLink {
   [[nodiscard]] uint16_t queues() const {
     return static_cast<uint16_t>(std::min(rx_.size(), tx_.size()));
   }
-  [[nodiscard]] const std::string& peer() const { return attachment_.peer; }
+  [[nodiscard]] const std::string& peer() const { return link_.peer; }
 
  private:
   // The lines of these are read for every burst and written about never: apart from the queues'.
-  memif::Attachment attachment_;
+  memif::Link link_;
   std::vector<memif::RegionView> views_;
   memif::RegionTable regions_{};
   int alarm_fd_;

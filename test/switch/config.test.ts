@@ -66,9 +66,9 @@ const table: [description: string, text: string, path: string, message: string |
   ],
   [
     'role',
-    web(`${good}, role: client`),
+    web(`${good}, role: boss`),
     'ports.web.role',
-    /^must be server; .*client.*, got "client"$/,
+    /^must be server or client.*"boss"$/,
   ],
   [
     'relative socket',
@@ -199,7 +199,7 @@ const table: [description: string, text: string, path: string, message: string |
     'same socket and id',
     "ports:\n  a: { kind: memif, bridge: b, socket: '@x' }\n  b: { kind: memif, bridge: b, socket: '@x', id: 0 }",
     'ports.b',
-    'must differ from ports.a, got the same socket @x with id 0',
+    'must differ from ports.a, got the same socket @x with id 0 as server',
   ],
   ['top-level key', 'port: {}', 'port', 'is not known, did you mean "ports"?'],
   ['syntax', 'ports: {\n  a: [1\n', 'line 3, column 1', /./],
