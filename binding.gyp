@@ -34,6 +34,7 @@
         'native/dataplane/snapshot.cc',
         'native/dataplane/worker.cc',
         'native/tables/mac_table.cc',
+        'native/memif/address.cc',
         'native/memif/attachment.cc',
         'native/memif/channel.cc',
         'native/memif/client_handshake.cc',

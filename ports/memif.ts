@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { native } from '../switch/native.js';
-import { integer, powerOfTwo, text } from './checks.js';
+import { group, user } from './accounts.js';
+import { flag, integer, powerOfTwo, text } from './checks.js';
 import { type CommonOptions, commonFields, type PortKind } from './kind.js';
 
 const { limits } = native;
@@ -32,11 +33,34 @@ export interface MemifOptions extends CommonOptions {
   ringSize?: number | undefined;
   /** Bytes of each buffer that a client makes, 64 to 65535; a server takes its peer's. Default 2048. */
   bufferSize?: number | undefined;
+  /**
+   * Network namespace of an abstract socket: a name as of `ip netns`, the path of a namespace, or a process id in it.
+   * Default: the switch's own.
+   */
+  netns?: string | number | undefined;
+  /** Permission bits of the socket file, as octal text. A server's. Default '0660'. */
+  socketMode?: string | undefined;
+  /** User and group of the socket file, by number or name. A server's. Default: the switch's own. */
+  socketOwner?: number | string | undefined;
+  socketGroup?: number | string | undefined;
+  /**
+   * Users and groups whose processes may attach, by number or name, as the kernel tells them. A server's.
+   * Default: whoever can open the socket.
+   */
+  allow?:
+    | { uid?: (number | string)[] | undefined; gid?: (number | string)[] | undefined }
+    | undefined;
+  /**
+   * Takes memory that its owner could still cut short (a file without F_SEAL_SHRINK). A server's. Default false.
+   */
+  trusted?: boolean | undefined;
 }
 
 const socketError = `must be an absolute path or @name, at most ${limits.socketPath} bytes`;
 
-const schema = z.strictObject({
+const modeError = 'must be permission bits as octal text, for example "0660"';
+
+const fields = z.strictObject({
   kind: z.literal('memif'),
   ...commonFields,
   socket: z
@@ -54,6 +78,29 @@ const schema = z.strictObject({
   queues: integer(1, limits.queues).default(1).describe('Most queue pairs'),
   ringSize: powerOfTwo(2, limits.ringSize).default(1024).describe('Largest ring, in descriptors'),
   bufferSize: integer(64, 65_535).default(2048).describe('Bytes of each buffer a client makes'),
+  netns: z
+    .union([z.string().min(1), z.int().min(1).transform(String)], {
+      error: 'must be a name as of `ip netns`, a path or a process id',
+    })
+    .optional()
+    .describe('Network namespace of an abstract socket'),
+  socketMode: z
+    .string({ error: modeError })
+    .regex(/^0?[0-7]{3}$/, { error: modeError })
+    .default('0660')
+    .describe('Permission bits of the socket file'),
+  socketOwner: user.optional().describe('User of the socket file'),
+  socketGroup: group.optional().describe('Group of the socket file'),
+  allow: z
+    .strictObject({ uid: z.array(user).default([]), gid: z.array(group).default([]) })
+    .default({ uid: [], gid: [] })
+    .describe('Users and groups that may attach; both empty = whoever can open the socket'),
+  trusted: flag().default(false).describe('Takes memory that its owner could cut short'),
+});
+
+const schema = fields.refine(({ netns, socket }) => netns === undefined || socket[0] === '@', {
+  path: ['netns'],
+  error: 'must not be given with a path: only abstract sockets (@name) live in a network namespace',
 });
 
 function isSocketName(socket: string): boolean {
@@ -65,10 +112,25 @@ export const memif = {
   name: 'memif' as const,
   schema: schema satisfies z.ZodType<unknown, MemifOptions>,
   toNative({ kind, macLimit, bridge: _, ...options }, bridge) {
-    return { kind, bridge, macLimit, memif: options };
+    const { netns, socketMode, socketOwner, socketGroup, allow, ...same } = options;
+    return {
+      kind,
+      bridge,
+      macLimit,
+      memif: {
+        ...same,
+        netns: netns ?? '',
+        socketMode: Number.parseInt(socketMode, 8),
+        socketOwner: socketOwner ?? -1,
+        socketGroup: socketGroup ?? -1,
+        allowUsers: allow.uid,
+        allowGroups: allow.gid,
+      },
+    };
   },
-  identity({ socket, id, role }) {
-    return `socket ${socket} with id ${id} as ${role}`;
+  identity({ socket, netns, id, role }) {
+    const place = netns === undefined ? socket : `${socket} in ${netns}`;
+    return `socket ${place} with id ${id} as ${role}`;
   },
   show({ socket, id, role, secret, queues, ringSize, bufferSize }) {
     return { socket, id, role, secret: secret !== '', queues, ringSize, bufferSize };

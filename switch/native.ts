@@ -47,8 +47,19 @@ export interface NativeMemifOptions {
   queues: number;
   /** Largest ring accepted (server) or made (client): a power of two, 2 to `limits.ringSize`. */
   ringSize: number;
-  /** Bytes of each buffer a client makes; a server takes the client's. */
+  /** Bytes of each buffer a client makes, 64 to 65535; a server takes the client's. */
   bufferSize: number;
+  /** Network namespace of an abstract socket: a name as of `ip netns`, a path, a process id; '' = our own. */
+  netns: string;
+  /** Permission bits, user and group of a socket file; -1 = ours. A server's. */
+  socketMode: number;
+  socketOwner: number;
+  socketGroup: number;
+  /** Users and groups that may attach; both empty = whoever can open the socket. A server's. */
+  allowUsers: number[];
+  allowGroups: number[];
+  /** Takes ordinary files that their owner could cut short. A server's. */
+  trusted: boolean;
 }
 
 export interface NativePortOptions {

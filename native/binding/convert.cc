@@ -3,6 +3,7 @@
 #include <sys/un.h>
 
 #include <bit>
+#include <climits>
 #include <cmath>
 
 namespace memswitch::binding {
@@ -113,6 +114,47 @@ BridgeOptions bridge_options(const Napi::Object& options) {
   };
 }
 
+namespace {
+
+MemifServer::Place memif_place(const Napi::Object& memif) {
+  MemifServer::Place place;
+  place.socket = text(memif.Get("socket"), "socket", sizeof(sockaddr_un::sun_path) - 1);
+  if (place.socket.size() < 2) {
+    throw Napi::TypeError::New(memif.Env(), "socket: must be a path or '@name'");
+  }
+  place.id = static_cast<uint32_t>(number(memif.Get("id"), "id", 0, UINT32_MAX));
+  place.netns = text(memif.Get("netns"), "netns", PATH_MAX);
+  place.file.mode = static_cast<mode_t>(number(memif.Get("socketMode"), "socketMode", 0, 0777));
+  place.file.owner = static_cast<uid_t>(number(memif.Get("socketOwner"), "socketOwner", -1, UINT32_MAX));
+  place.file.group = static_cast<gid_t>(number(memif.Get("socketGroup"), "socketGroup", -1, UINT32_MAX));
+  return place;
+}
+
+std::vector<uid_t> ids(const Napi::Value& value, const char* name) {
+  std::vector<uid_t> list;
+  const auto array = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    list.push_back(static_cast<uid_t>(number(array.Get(i), name, 0, UINT32_MAX)));
+  }
+  return list;
+}
+
+memif::Interface memif_interface(const Napi::Object& memif) {
+  const auto ring_size = static_cast<uint32_t>(
+      number(memif.Get("ringSize"), "ringSize", 2, 1 << memif::kMaxLog2RingSize));
+  if (!std::has_single_bit(ring_size)) {
+    throw Napi::TypeError::New(memif.Env(), "ringSize: must be a power of two");
+  }
+  return {
+      .secret = text(memif.Get("secret"), "secret", memif::kSecretSize - 1),
+      .queues = static_cast<uint16_t>(number(memif.Get("queues"), "queues", 1, kMaxQueues)),
+      .log2_ring_size = static_cast<uint8_t>(std::countr_zero(ring_size)),
+      .trusted = boolean(memif.Get("trusted"), "trusted"),
+  };
+}
+
+}  // namespace
+
 PortOptions port_options(const Napi::Object& options) {
   const Napi::Env env = options.Env();
   if (text(options.Get("kind"), "kind", 32) != "memif") {
@@ -123,25 +165,16 @@ PortOptions port_options(const Napi::Object& options) {
   if (role != "server" && role != "client") {
     throw Napi::TypeError::New(env, "role: must be server or client");
   }
-  const auto ring_size = static_cast<uint32_t>(
-      number(memif.Get("ringSize"), "ringSize", 2, 1 << memif::kMaxLog2RingSize));
-  if (!std::has_single_bit(ring_size)) {
-    throw Napi::TypeError::New(env, "ringSize: must be a power of two");
-  }
   PortOptions port;
   port.bridge = static_cast<uint16_t>(number(options.Get("bridge"), "bridge", 1, kMaxBridges));
   port.mac_limit = static_cast<uint32_t>(number(options.Get("macLimit"), "macLimit", 0, kMaxMacs));
-  port.socket = text(memif.Get("socket"), "socket", sizeof(sockaddr_un::sun_path) - 1);
-  if (port.socket.size() < 2) {
-    throw Napi::TypeError::New(env, "socket: must be a path or '@name'");
-  }
   port.is_client = role == "client";
-  port.buffer_size = static_cast<uint32_t>(number(memif.Get("bufferSize"), "bufferSize", 64, 65535));
-  port.id = static_cast<uint32_t>(number(memif.Get("id"), "id", 0, UINT32_MAX));
-  port.interface.secret = text(memif.Get("secret"), "secret", memif::kSecretSize - 1);
-  port.interface.queues =
-      static_cast<uint16_t>(number(memif.Get("queues"), "queues", 1, kMaxQueues));
-  port.interface.log2_ring_size = static_cast<uint8_t>(std::countr_zero(ring_size));
+  port.place = memif_place(memif);
+  port.interface = memif_interface(memif);
+  port.allowed = {ids(memif.Get("allowUsers"), "allowUsers"),
+                  ids(memif.Get("allowGroups"), "allowGroups")};
+  port.buffer_size =
+      static_cast<uint32_t>(number(memif.Get("bufferSize"), "bufferSize", 64, 65535));
   return port;
 }
 

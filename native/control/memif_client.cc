@@ -23,9 +23,11 @@ MemifClient::Caller* MemifClient::find(PortId port) {
   return found == callers_.end() ? nullptr : &*found;
 }
 
-void MemifClient::add(const std::string& socket, PortId port, memif::ClientOptions options) {
+void MemifClient::add(const std::string& socket, const NetworkNamespace& netns, PortId port,
+                      memif::ClientOptions options) {
   Caller& caller =
-      callers_.emplace_back(Caller{.port = port, .socket = socket, .options = std::move(options)});
+      callers_.emplace_back(Caller{
+      .port = port, .socket = socket, .netns = netns, .options = std::move(options)});
   watch_folder(socket);
   dial(caller);
 }
@@ -42,7 +44,7 @@ void MemifClient::disconnect(PortId port, const std::string& reason) {
 }
 
 void MemifClient::dial(Caller& caller) {
-  UniqueFd socket = memif::new_socket();
+  UniqueFd socket = memif::new_socket_in(caller.netns);
   const memif::Address address(caller.socket);
   if (!socket || ::connect(socket.get(), address.get(), address.length) != 0) {
     caller.next = Clock::now() + caller.pause;

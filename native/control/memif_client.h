@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "control/access.h"
 #include "control/memif_owner.h"
 #include "control/reactor.h"
 #include "memif/channel.h"
@@ -22,7 +23,8 @@ class MemifClient {
   MemifClient& operator=(const MemifClient&) = delete;
 
   // Keeps the port attached to the server at `socket`, from now on.
-  void add(const std::string& socket, PortId port, memif::ClientOptions options);
+  void add(const std::string& socket, const NetworkNamespace& netns, PortId port,
+           memif::ClientOptions options);
   // Ends the port's connection, if any, and forgets the port.
   void remove(PortId port, const std::string& reason);
   // Ends the port's connection; it is made again after the usual pause.
@@ -39,6 +41,7 @@ class MemifClient {
   struct Caller {
     PortId port;
     std::string socket;
+    NetworkNamespace netns;
     memif::ClientOptions options;
     std::optional<memif::Channel> channel{};  // none: pausing
     std::optional<memif::ClientHandshake> handshake{};

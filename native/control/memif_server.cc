@@ -54,7 +54,10 @@ Status MemifServer::listen(Listener& listener) {
       return status;
     }
   }
-  listener.socket = new_socket();
+  listener.socket = memif::new_socket_in(listener.netns);
+  if (!listener.socket) {
+    return system_error("socket in network namespace " + listener.netns);
+  }
   if (::bind(listener.socket.get(), address.get(), address.length) != 0) {
     if (errno == EADDRINUSE) {
       return refuse(Code::kInUse, "another process serves " + listener.address +
@@ -63,16 +66,30 @@ Status MemifServer::listen(Listener& listener) {
     return system_error("listen on " + listener.address);
   }
   if (file) {
-    struct stat status {};
-    if (::chmod(listener.address.c_str(), 0660) != 0 ||
-        ::lstat(listener.address.c_str(), &status) != 0) {
-      return system_error(listener.address);
+    if (Status status = own_socket(listener); !status.ok()) {
+      return status;
     }
-    listener.device = status.st_dev;
-    listener.inode = status.st_ino;
   }
   return ::listen(listener.socket.get(), 128) == 0 ? Status{}
                                                    : system_error("listen on " + listener.address);
+}
+
+// Before listen(), so that nobody attaches whom the owner and mode are to keep out.
+Status MemifServer::own_socket(Listener& listener) {
+  const char* path = listener.address.c_str();
+  struct stat status {};
+  if (::lstat(path, &status) != 0) {
+    return system_error(listener.address);
+  }
+  listener.device = status.st_dev;
+  listener.inode = status.st_ino;
+  if (::lchown(path, listener.file.owner, listener.file.group) != 0 ||
+      ::chmod(path, listener.file.mode) != 0) {
+    const Status failed = system_error("owner and mode of " + listener.address);
+    unlink_socket(listener);
+    return failed;
+  }
+  return {};
 }
 
 void MemifServer::unlink_socket(const Listener& listener) {
@@ -83,25 +100,52 @@ void MemifServer::unlink_socket(const Listener& listener) {
   }
 }
 
-Status MemifServer::add(const std::string& socket, uint32_t id, PortId port,
-                        memif::Interface interface) {
-  auto known = listeners_.find(socket);
+Status MemifServer::add(const Place& place, PortId port, memif::Interface interface,
+                        Allowed allowed) {
+  const auto key = std::pair(place.netns, place.socket);
+  auto known = listeners_.find(key);
   if (known == listeners_.end()) {
     auto listener = std::make_unique<Listener>();
-    listener->address = socket;
+    listener->address = place.socket;
+    listener->netns = place.netns;
+    listener->file = place.file;
     if (Status status = listen(*listener); !status.ok()) {
       return status;
     }
-    known = listeners_.emplace(socket, std::move(listener)).first;
+    known = listeners_.emplace(key, std::move(listener)).first;
     Listener& made = *known->second;
     reactor_.watch(made.socket.get(), [this, &made] { accept(made); });
   }
-  const auto [place, added] = known->second->served.emplace(id, Served{port, std::move(interface)});
+  if (known->second->file != place.file) {
+    return refuse(Code::kInvalid, "another port made " + place.socket +
+                                      " with another owner, group or mode; they must agree");
+  }
+  const auto [at, added] = known->second->served.emplace(
+      place.id,
+      Served{.port = port, .interface = std::move(interface), .allowed = std::move(allowed)});
   if (!added) {
-    return refuse(Code::kInUse, "id " + std::to_string(id) + " on " + socket +
+    return refuse(Code::kInUse, "id " + std::to_string(place.id) + " on " + place.socket +
                                     " belongs to another port; choose another id");
   }
   return {};
+}
+
+MemifServer::Served* MemifServer::served(Listener& listener, PortId port) {
+  const auto found = std::ranges::find_if(
+      listener.served, [port](const auto& entry) { return entry.second.port == port; });
+  return found == listener.served.end() ? nullptr : &found->second;
+}
+
+void MemifServer::expel(PortId port, const std::string& reason) {
+  const auto now = Clock::now();
+  for (auto& [address, listener] : listeners_) {
+    if (Served* one = served(*listener, port)) {
+      const bool again = now - one->expelled < kForgiven;
+      one->pause = again ? std::min<Clock::duration>(one->pause * 2, kLongestPause) : kFirstPause;
+      one->expelled = now;
+    }
+  }
+  disconnect(port, reason);
 }
 
 MemifServer::Connection* MemifServer::connection_of(Listener& listener, PortId port) {
@@ -188,8 +232,16 @@ std::optional<memif::Interface> MemifServer::claim(Listener& listener, Connectio
     reason = "no port has id " + std::to_string(id) + " on this socket";
     return std::nullopt;
   }
-  const Served& served = found->second;
-  if (Connection* other = connection_of(listener, served.port)) {
+  const Served& one = found->second;
+  if (!one.allowed.takes(connection.channel.credentials())) {
+    reason = "your user and group may not attach to this port";
+    return std::nullopt;
+  }
+  if (Clock::now() - one.expelled < one.pause) {
+    reason = "paused after a violation of the protocol; try again later";
+    return std::nullopt;
+  }
+  if (Connection* other = connection_of(listener, one.port)) {
     // A client that died and came back at once can be seen before its old connection's end.
     if (!other->channel.hung_up()) {
       reason = "id " + std::to_string(id) + " is in use by another peer";
@@ -197,8 +249,8 @@ std::optional<memif::Interface> MemifServer::claim(Listener& listener, Connectio
     }
     end(listener, *other, "the peer closed the connection", false);
   }
-  connection.claimed = served.port;
-  return served.interface;
+  connection.claimed = one.port;
+  return one.interface;
 }
 
 void MemifServer::readable(Listener& listener, int fd) {
@@ -254,11 +306,8 @@ bool MemifServer::take(Listener& listener, Connection& connection, memif::Record
 bool MemifServer::connect(Listener& listener, Connection& connection,
                           const memif::Message& answer) {
   const PortId port = connection.claimed;
-  const bool served = std::ranges::any_of(
-      listener.served, [port](const auto& entry) { return entry.second.port == port; });
-  if (!served || connection_of(listener, port) != nullptr) {
-    end(listener, connection, served ? "the id is in use by another peer" : "the port was removed",
-        true);
+  if (connection_of(listener, port) != nullptr) {
+    end(listener, connection, "the id is in use by another peer", true);
     return false;
   }
   // Attached before CONNECTED is sent: the client may send and expect frames from then on.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "control/access.h"
 #include "control/memif_owner.h"
 #include "control/reactor.h"
 #include "control/status.h"
@@ -26,12 +27,21 @@ class MemifServer {
   MemifServer& operator=(const MemifServer&) = delete;
   ~MemifServer();
 
-  // Serves the port at `socket` (a path, or '@name') under `id`.
-  Status add(const std::string& socket, uint32_t id, PortId port, memif::Interface interface);
+  // Where a port is served. Sockets of the same name in two network namespaces are two sockets.
+  struct Place {
+    std::string socket;  // a path, or '@name'
+    uint32_t id = 0;
+    NetworkNamespace netns{};  // of an abstract socket
+    SocketFile file{};         // of a path
+  };
+
+  Status add(const Place& place, PortId port, memif::Interface interface, Allowed allowed = {});
   // Ends the port's connection, if any, and forgets the port; the socket goes with its last port.
   void remove(PortId port, const std::string& reason);
   // Ends the port's connection; a peer may come again.
   void disconnect(PortId port, const std::string& reason);
+  // Ends it because the peer broke the rules: nobody may attach for a while, each time longer.
+  void expel(PortId port, const std::string& reason);
   // Once a second: ends connections that dawdle in their handshake, listens again where descriptors were wanting.
   void expire();
 
@@ -42,6 +52,9 @@ class MemifServer {
   struct Served {
     PortId port;
     memif::Interface interface;
+    Allowed allowed;
+    Clock::time_point expelled{};  // the last time
+    Clock::duration pause{};       // since then
   };
 
   struct Connection {
@@ -56,6 +69,8 @@ class MemifServer {
 
   struct Listener {
     std::string address;
+    NetworkNamespace netns;
+    SocketFile file;
     UniqueFd socket;
     bool deaf = false;  // not listening for a moment, for want of descriptors
     dev_t device = 0;  // of the socket's file, to remove no other
@@ -65,9 +80,13 @@ class MemifServer {
   };
 
   static constexpr size_t kMaxUnattached = 64;
+  static constexpr auto kFirstPause = std::chrono::milliseconds(100);
+  static constexpr auto kLongestPause = std::chrono::seconds(30);
+  static constexpr auto kForgiven = std::chrono::minutes(1);
   static constexpr auto kHandshakeTime = std::chrono::seconds(5);
 
   Status listen(Listener& listener);
+  Status own_socket(Listener& listener);
   void accept(Listener& listener);
   void readable(Listener& listener, int fd);
   bool take(Listener& listener, Connection& connection, memif::Record& record);
@@ -75,13 +94,14 @@ class MemifServer {
                                         memif::Reason& reason);
   bool connect(Listener& listener, Connection& connection, const memif::Message& answer);
   void end(Listener& listener, Connection& connection, const std::string& reason, bool tell_peer);
+  Served* served(Listener& listener, PortId port);
   Connection* connection_of(Listener& listener, PortId port);
   memif::Interface common_limits(const Listener& listener) const;
   void unlink_socket(const Listener& listener);
 
   Reactor& reactor_;
   MemifOwner& owner_;
-  std::map<std::string, std::unique_ptr<Listener>> listeners_;
+  std::map<std::pair<NetworkNamespace, std::string>, std::unique_ptr<Listener>> listeners_;
 };
 
 }  // namespace memswitch

@@ -33,7 +33,8 @@ void Switch::close() {
     closed_ = true;
     while (!ports_.empty()) {
       const PortId id = ports_.begin()->first;
-      part(id, "the switch is closing", true);
+      server_.remove(id, "the switch is closing");
+      client_.remove(id, "the switch is closing");
       forget_port(id, ports_.begin()->second.bridge);
     }
     reclaim_.run();  // no worker runs, so all of it is possible
@@ -138,7 +139,7 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
     return refuse(Code::kLimit, "a switch has at most " + std::to_string(kMaxPorts - 1) + " ports");
   }
   if (!options.is_client) {
-    if (Status status = server_.add(options.socket, options.id, id, options.interface);
+    if (Status status = server_.add(options.place, id, options.interface, options.allowed);
         !status.ok()) {
       return status;
     }
@@ -149,8 +150,8 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
   record.bridge = std::move(bridge);
   shared_.ports[id].store(record.port.get());
   if (options.is_client) {
-    client_.add(options.socket, id,
-                {.id = options.id,
+    client_.add(options.place.socket, options.place.netns, id,
+                {.id = options.place.id,
                  .name = "memswitch",
                  .secret = options.interface.secret,
                  .queues = options.interface.queues,
@@ -191,19 +192,10 @@ Status Switch::remove_port(PortId id) {
   if (Status status = need_port(id, record); !status.ok()) {
     return status;
   }
-  part(id, "the port was removed", true);
+  server_.remove(id, "the port was removed");
+  client_.remove(id, "the port was removed");
   forget_port(id, record->bridge);
   return {};
-}
-
-void Switch::part(PortId id, const std::string& reason, bool for_good) {
-  if (for_good) {
-    server_.remove(id, reason);
-    client_.remove(id, reason);
-  } else {
-    server_.disconnect(id, reason);
-    client_.disconnect(id, reason);
-  }
 }
 
 // After its link has gone: out of everybody's sight, then out of the tables, then its number is free again.
@@ -368,7 +360,8 @@ void Switch::look_for_violations() {
   }
   for (const auto& [id, reason] : found) {
     refused(id, reason);
-    part(id, reason, false);
+    server_.expel(id, reason);
+    client_.disconnect(id, reason);
   }
 }
 

@@ -26,10 +26,10 @@ namespace memswitch {
 struct PortOptions {
   uint16_t bridge = 0;
   uint32_t mac_limit = 0;  // 0: as many as the bridge takes
-  std::string socket;
   bool is_client = false;
-  uint32_t id = 0;
+  MemifServer::Place place;
   memif::Interface interface;
+  Allowed allowed;
   uint32_t buffer_size = 2048;  // of a client
 };
 
@@ -114,8 +114,6 @@ class Switch final : private MemifOwner {
   [[nodiscard]] PortId free_id() const;
   void update_members(Bridge& bridge);
   void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
-  // Ends the port's connection, and `for_good` also its claim to a socket.
-  void part(PortId id, const std::string& reason, bool for_good);
   void look_for_violations();
   void tick();
   void each_second();

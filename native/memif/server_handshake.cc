@@ -129,7 +129,7 @@ Reason ServerHandshake::take_region(const AddRegion& add, UniqueFd file) {
     return "regions of more than " + std::to_string(kMaxRegionBytes) + " bytes together";
   }
   Region region;
-  if (Reason reason = Region::map(file, add.size, true, region); !reason.empty()) {
+  if (Reason reason = Region::map(file, add.size, !interface_->trusted, region); !reason.empty()) {
     return reason;
   }
   mapped_bytes_ += add.size;
