@@ -65,11 +65,24 @@ const table: [description: string, text: string, path: string, message: string |
     'must be an integer from 0 to 4294967295, got "7"',
   ],
   [
-    'role',
-    web(`${good}, role: boss`),
-    'ports.web.role',
-    /^must be server or client.*"boss"$/,
+    'socket mode',
+    web(`${good}, socketMode: '9'`),
+    'ports.web.socketMode',
+    'must be permission bits as octal text, for example "0660", got "9"',
   ],
+  [
+    'network namespace of a path',
+    web(`${good}, netns: blue`),
+    'ports.web.netns',
+    /^must not be given with a path/,
+  ],
+  [
+    'unknown user',
+    web(`${good}, allow: { uid: [nosuchuser] }`),
+    'ports.web.allow.uid[0]',
+    'must be a user of this host, by number or name, got "nosuchuser"',
+  ],
+  ['role', web(`${good}, role: boss`), 'ports.web.role', /^must be server or client.*"boss"$/],
   [
     'relative socket',
     web('socket: web.sock'),
@@ -260,6 +273,9 @@ test('defaults are filled in, and the bridge that a port names is made', () => {
     queues: 1,
     ringSize: 1024,
     bufferSize: 2048,
+    socketMode: '0660',
+    allow: { uid: [], gid: [] },
+    trusted: false,
   });
 });
 
