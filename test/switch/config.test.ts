@@ -72,7 +72,7 @@ const table: [description: string, text: string, path: string, message: string |
   ],
   [
     'network namespace of a path',
-    web(`kind: memif, bridge: blue, socket: /run/web.sock, netns: blue`),
+    web(`socket: /run/web.sock, netns: blue`),
     'ports.web.netns',
     /^must not be given with a path/,
   ],
