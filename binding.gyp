@@ -79,6 +79,13 @@
       'sources': ['bench/blast.cc'],
     },
     {
+      'target_name': 'instructions',
+      'type': 'executable',
+      'dependencies': ['core'],
+      'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
+      'sources': ['bench/instructions.cc'],
+    },
+    {
       'target_name': 'load',
       'type': 'executable',
       'dependencies': ['core'],

@@ -32,6 +32,7 @@ const testPackages = [
   'iputils-ping',
   'iperf3',
   'ethtool',
+  'valgrind',
   'clang-format-14',
   'clang-tidy-14',
   'clang-14',
@@ -62,7 +63,7 @@ async function setup(forTests) {
     await installPackages(missingBuildPackages(), 'the native build');
     await buildNative();
   }
-  if (newest(['switch', 'ports', 'tsconfig.json', 'tsconfig.build.json']) > modified(compiled)) {
+  if (newest(['switch', 'ports', 'bench', 'tsconfig.json', 'tsconfig.build.json']) > modified(compiled)) {
     rmSync(join(root, 'dist'), { recursive: true, force: true });
     await step('TypeScript build', nodeTool('typescript/bin/tsc'), ['-p', 'tsconfig.build.json']);
   }
