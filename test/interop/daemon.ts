@@ -1,0 +1,83 @@
+/** The daemon as its users run it, and the command as they ask it. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { PortStatus } from 'memswitch';
+import { Program, run, until } from './processes.js';
+
+const cli = join(import.meta.dirname, '..', '..', 'dist', 'switch', 'cli', 'main.js');
+
+/** As JSON has it: counters are numbers there. */
+type Shown<T> = { [K in keyof T]: T[K] extends bigint ? number : Shown<T[K]> };
+export type ShownPort = Shown<PortStatus>;
+
+export interface ShownMac {
+  mac: string;
+  port: string;
+  kind: string;
+}
+
+export class Daemon {
+  readonly folder = mkdtempSync(join(tmpdir(), 'memswitch-interop-'));
+  readonly #api = join(this.folder, 'api.sock');
+  readonly program: Program;
+
+  constructor(ports: Record<string, object>) {
+    const config = join(this.folder, 'config.json');
+    const complete = Object.entries(ports).map(([name, port]) => [
+      name,
+      { kind: 'memif', bridge: 'blue', socket: this.socket(name), ...port },
+    ]);
+    writeFileSync(config, JSON.stringify({ ports: Object.fromEntries(complete) }));
+    const args = [cli, 'run', '--config', config, '--api', this.#api];
+    this.program = new Program(process.execPath, args);
+  }
+
+  socket(port: string): string {
+    return join(this.folder, `${port}.sock`);
+  }
+
+  async ready(): Promise<void> {
+    await until('memswitch ready', () => this.program.output.includes('memswitch ready'));
+  }
+
+  command(...args: string[]): string {
+    return run('env', `MEMSWITCH_API=${this.#api}`, process.execPath, cli, ...args);
+  }
+
+  ports(): ShownPort[] {
+    return JSON.parse(this.command('show', 'ports', '--json'));
+  }
+
+  port(name: string): ShownPort {
+    return JSON.parse(this.command('show', 'ports', name, '--json'));
+  }
+
+  macs(): ShownMac[] {
+    return JSON.parse(this.command('show', 'macs', '--json')).macs;
+  }
+
+  async linked(...names: string[]): Promise<void> {
+    const up = () => this.ports().every(({ name, link }) => !names.includes(name) || link === 'up');
+    await until(`links up: ${names.join(', ')}`, up);
+  }
+
+  /** Both sides of the balance, over all ports: frames that came and were made, frames that left and were dropped. */
+  balance(): { came: number; ended: number } {
+    const sum = (read: (port: ShownPort) => number) =>
+      this.ports().reduce((total, port) => total + read(port), 0);
+    const drops = (port: ShownPort) =>
+      Object.values(port.drops as Record<string, number>).reduce((a, b) => a + b, 0);
+    return {
+      came: sum(({ rx, copies }) => rx.frames + copies),
+      ended: sum((port) => port.tx.frames + drops(port)),
+    };
+  }
+
+  /** Ends it as an operator would; its exit status. */
+  async stop(): Promise<number | null> {
+    const status = await this.program.end('SIGTERM');
+    rmSync(this.folder, { recursive: true, force: true });
+    return status;
+  }
+}

@@ -1,0 +1,83 @@
+/** Programs that a test starts, and ends by their process id. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const started = new Set<Program>();
+
+export class Program {
+  readonly #child: ChildProcess;
+  output = '';
+
+  constructor(command: string, args: string[]) {
+    // Dies with the tests even when these are killed. Standard input stays open: testpmd ends with it.
+    const bound = ['--pdeathsig', 'KILL', '--', command, ...args];
+    this.#child = spawn('setpriv', bound, { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#child.stdin?.on('error', () => undefined);
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.on('data', (text) => {
+        this.output += text;
+      });
+    }
+    started.add(this);
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
+    started.delete(this);
+    if (this.running) {
+      const exit = once(this.#child, 'exit');
+      this.#child.kill('SIGCONT');
+      this.#child.kill(signal);
+      await exit;
+    }
+    return this.#child.exitCode;
+  }
+
+  /** Types a line. */
+  say(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Resolves with what it said when it has ended by itself. */
+  async finished(): Promise<{ status: number | null; output: string }> {
+    if (this.running) {
+      await once(this.#child, 'close');
+    }
+    started.delete(this);
+    return { status: this.#child.exitCode, output: this.output };
+  }
+}
+
+export async function endAll(): Promise<void> {
+  await Promise.all([...started].map((program) => program.end()));
+}
+
+/** Runs a command to its end; throws with its output when it fails. */
+export function run(command: string, ...args: string[]): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
+  if (status !== 0) {
+    throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? stderr + stdout}`);
+  }
+  return stdout;
+}
+
+/** Looks again and again; a machine under load is slow, so the limit is generous and never waited for on success. */
+export async function until(what: string, done: () => boolean, seconds = 20): Promise<void> {
+  for (const end = performance.now() + seconds * 1000; !done(); await delay(20)) {
+    if (performance.now() > end) {
+      throw new Error(`waited ${seconds} s in vain: ${what}`);
+    }
+  }
+}
