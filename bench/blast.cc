@@ -58,21 +58,36 @@ void pin(uint32_t cpu) {
 }
 
 Options parse(int argc, char** argv) {
-  static const option kLong[] = {{"from", 1, nullptr, 'f'},      {"to", 1, nullptr, 't'},
-                                 {"size", 1, nullptr, 's'},      {"addresses", 1, nullptr, 'a'},
-                                 {"cpu", 1, nullptr, 'c'},       {"burst", 1, nullptr, 'b'},
-                                 {"ring", 1, nullptr, 'r'},      {nullptr, 0, nullptr, 0}};
+  static const option kLong[] = {{"from", 1, nullptr, 'f'}, {"to", 1, nullptr, 't'},
+                                 {"size", 1, nullptr, 's'}, {"addresses", 1, nullptr, 'a'},
+                                 {"cpu", 1, nullptr, 'c'},  {"burst", 1, nullptr, 'b'},
+                                 {"ring", 1, nullptr, 'r'}, {nullptr, 0, nullptr, 0}};
   Options o;
   for (int c = 0; (c = ::getopt_long(argc, argv, "", kLong, nullptr)) != -1;) {
     switch (c) {
-      case 'f': o.from = optarg; break;
-      case 't': o.to = optarg; break;
-      case 's': o.size = number(optarg); break;
-      case 'a': o.addresses = std::max(1U, number(optarg)); break;
-      case 'c': pin(number(optarg)); break;
-      case 'b': o.burst = static_cast<uint16_t>(number(optarg)); break;
-      case 'r': o.log2_ring = static_cast<uint8_t>(31 - __builtin_clz(number(optarg))); break;
-      default: std::exit(2);
+      case 'f':
+        o.from = optarg;
+        break;
+      case 't':
+        o.to = optarg;
+        break;
+      case 's':
+        o.size = number(optarg);
+        break;
+      case 'a':
+        o.addresses = std::max(1U, number(optarg));
+        break;
+      case 'c':
+        pin(number(optarg));
+        break;
+      case 'b':
+        o.burst = static_cast<uint16_t>(number(optarg));
+        break;
+      case 'r':
+        o.log2_ring = static_cast<uint8_t>(31 - __builtin_clz(number(optarg)));
+        break;
+      default:
+        std::exit(2);
     }
   }
   if (o.from.empty() || o.to.empty() || o.size < 22 || o.size > 2048) {
@@ -100,8 +115,10 @@ class Blast {
  public:
   explicit Blast(const Options& options)
       : o_(options),
-        from_(parse_end(options.from).socket, client(parse_end(options.from), "blast-from", options.log2_ring)),
-        to_(parse_end(options.to).socket, client(parse_end(options.to), "blast-to", options.log2_ring)) {
+        from_(parse_end(options.from).socket,
+              client(parse_end(options.from), "blast-from", options.log2_ring)),
+        to_(parse_end(options.to).socket,
+            client(parse_end(options.to), "blast-to", options.log2_ring)) {
     // Addresses in a random order that repeats: 2^20 steps of it fit no branch predictor.
     order_.resize(o_.addresses == 1 ? 1 : 1 << 20);
     uint64_t state = 88172645463325252;
@@ -125,8 +142,8 @@ class Blast {
       ::usleep(10'000);
     }
     for (uint32_t n = 0; n < o_.addresses;) {
-      const auto room = static_cast<uint16_t>(std::min<uint32_t>(
-          {memif::available(to_.tx()), o_.addresses - n, 32}));
+      const auto room = static_cast<uint16_t>(
+          std::min<uint32_t>({memif::available(to_.tx()), o_.addresses - n, 32}));
       for (uint16_t i = 0; i < room; ++i, ++n) {
         put(to_, i, kSource, address(n));
       }

@@ -48,7 +48,8 @@ class Attached {
         die(server.reason());
       }
     }
-    link_ = std::make_unique<MemifLink>(port, memif::server_link(std::move(server.attachment())), -1);
+    link_ =
+        std::make_unique<MemifLink>(port, memif::server_link(std::move(server.attachment())), -1);
     port.link.store(link_.get());
   }
 

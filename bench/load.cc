@@ -60,22 +60,39 @@ std::array<uint8_t, 6> parse_mac(const char* text) {
 
 Options parse(int argc, char** argv) {
   static const option kLong[] = {
-      {"socket", 1, nullptr, 's'}, {"id", 1, nullptr, 'i'},   {"mac", 1, nullptr, 'm'},
+      {"socket", 1, nullptr, 's'}, {"id", 1, nullptr, 'i'},     {"mac", 1, nullptr, 'm'},
       {"peer", 1, nullptr, 'p'},   {"window", 1, nullptr, 'w'}, {"size", 1, nullptr, 'z'},
       {"name", 1, nullptr, 'n'},   {"secret", 1, nullptr, 'x'}, {nullptr, 0, nullptr, 0}};
   Options o;
   o.client.name = "load";
   for (int c = 0; (c = ::getopt_long(argc, argv, "", kLong, nullptr)) != -1;) {
     switch (c) {
-      case 's': o.socket = optarg; break;
-      case 'i': o.client.id = static_cast<uint32_t>(std::strtoul(optarg, nullptr, 10)); break;
-      case 'm': o.mac = parse_mac(optarg); break;
-      case 'p': o.peer = parse_mac(optarg); break;
-      case 'w': o.window = static_cast<uint16_t>(std::strtoul(optarg, nullptr, 10)); break;
-      case 'z': o.size = static_cast<uint32_t>(std::strtoul(optarg, nullptr, 10)); break;
-      case 'n': o.client.name = optarg; break;
-      case 'x': o.client.secret = optarg; break;
-      default: std::exit(2);
+      case 's':
+        o.socket = optarg;
+        break;
+      case 'i':
+        o.client.id = static_cast<uint32_t>(std::strtoul(optarg, nullptr, 10));
+        break;
+      case 'm':
+        o.mac = parse_mac(optarg);
+        break;
+      case 'p':
+        o.peer = parse_mac(optarg);
+        break;
+      case 'w':
+        o.window = static_cast<uint16_t>(std::strtoul(optarg, nullptr, 10));
+        break;
+      case 'z':
+        o.size = static_cast<uint32_t>(std::strtoul(optarg, nullptr, 10));
+        break;
+      case 'n':
+        o.client.name = optarg;
+        break;
+      case 'x':
+        o.client.secret = optarg;
+        break;
+      default:
+        std::exit(2);
     }
   }
   if (o.socket.size() < 2 || o.size < sizeof(Header) || o.size > 2048 || o.window > 512) {
@@ -159,7 +176,8 @@ void await_start() {
 }
 
 constexpr double kQuiet_s = 0.2;
-constexpr double kLook_s = 0.001;  // at standard input and at the peer: system calls, not for every burst
+constexpr double kLook_s =
+    0.001;  // at standard input and at the peer: system calls, not for every burst
 
 void circulate(Load& load, uint16_t window) {
   double next_report = now() + 1;

@@ -30,14 +30,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("runWorker", Napi::Function::New(env, run_worker, "runWorker"));
   exports.Set("stopAll", Napi::Function::New(
                              env, [](const Napi::CallbackInfo&) { stop_all(); }, "stopAll"));
-  exports.Set("cyclesPerSecond",
-              Napi::Function::New(
-                  env,
-                  [](const Napi::CallbackInfo& info) {
-                    return Napi::Number::New(info.Env(),
-                                             static_cast<double>(cycles_per_second()));
-                  },
-                  "cyclesPerSecond"));
+  exports.Set("cyclesPerSecond", Napi::Function::New(
+                                     env,
+                                     [](const Napi::CallbackInfo& info) {
+                                       return Napi::Number::New(
+                                           info.Env(), static_cast<double>(cycles_per_second()));
+                                     },
+                                     "cyclesPerSecond"));
   exports.Set("layout", layout(env));
   exports.Set("limits", limits(env));
   return exports;

@@ -107,8 +107,7 @@ std::vector<WorkerOptions> worker_options(const Napi::Object& options) {
 BridgeOptions bridge_options(const Napi::Object& options) {
   return {
       .ageing = static_cast<uint16_t>(number(options.Get("ageing"), "ageing", 0, kMaxAgeing)),
-      .mac_limit =
-          static_cast<uint32_t>(number(options.Get("macLimit"), "macLimit", 1, kMaxMacs)),
+      .mac_limit = static_cast<uint32_t>(number(options.Get("macLimit"), "macLimit", 1, kMaxMacs)),
       .learn = boolean(options.Get("learn"), "learn"),
       .flood = boolean(options.Get("flood"), "flood"),
   };
@@ -125,8 +124,10 @@ MemifServer::Place memif_place(const Napi::Object& memif) {
   place.id = static_cast<uint32_t>(number(memif.Get("id"), "id", 0, UINT32_MAX));
   place.netns = text(memif.Get("netns"), "netns", PATH_MAX);
   place.file.mode = static_cast<mode_t>(number(memif.Get("socketMode"), "socketMode", 0, 0777));
-  place.file.owner = static_cast<uid_t>(number(memif.Get("socketOwner"), "socketOwner", -1, UINT32_MAX));
-  place.file.group = static_cast<gid_t>(number(memif.Get("socketGroup"), "socketGroup", -1, UINT32_MAX));
+  place.file.owner =
+      static_cast<uid_t>(number(memif.Get("socketOwner"), "socketOwner", -1, UINT32_MAX));
+  place.file.group =
+      static_cast<gid_t>(number(memif.Get("socketGroup"), "socketGroup", -1, UINT32_MAX));
   return place;
 }
 

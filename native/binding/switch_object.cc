@@ -40,33 +40,33 @@ void call_back(Napi::Env env, Napi::Function callback, Event* raw) {
 }  // namespace
 
 Napi::Function SwitchObject::define(Napi::Env env) {
-  return DefineClass(
-      env, "Switch",
-      {
-          InstanceAccessor<&SwitchObject::token>("token"),
-          InstanceMethod<&SwitchObject::add_bridge>("addBridge"),
-          InstanceMethod<&SwitchObject::set_bridge>("setBridge"),
-          InstanceMethod<&SwitchObject::remove_bridge>("removeBridge"),
-          InstanceMethod<&SwitchObject::bridge_macs>("bridgeMacs"),
-          InstanceMethod<&SwitchObject::add_port>("addPort"),
-          InstanceMethod<&SwitchObject::set_port>("setPort"),
-          InstanceMethod<&SwitchObject::remove_port>("removePort"),
-          InstanceMethod<&SwitchObject::port_states>("portStates"),
-          InstanceMethod<&SwitchObject::macs>("macs"),
-          InstanceMethod<&SwitchObject::find_mac>("findMac"),
-          InstanceMethod<&SwitchObject::add_static_mac>("addStaticMac"),
-          InstanceMethod<&SwitchObject::remove_mac>("removeMac"),
-          InstanceMethod<&SwitchObject::flush_macs>("flushMacs"),
-          InstanceMethod<&SwitchObject::port_counters>("portCounters"),
-          InstanceMethod<&SwitchObject::worker_counters>("workerCounters"),
-          InstanceMethod<&SwitchObject::stop>("stop"),
-          InstanceMethod<&SwitchObject::close>("close"),
-      });
+  return DefineClass(env, "Switch",
+                     {
+                         InstanceAccessor<&SwitchObject::token>("token"),
+                         InstanceMethod<&SwitchObject::add_bridge>("addBridge"),
+                         InstanceMethod<&SwitchObject::set_bridge>("setBridge"),
+                         InstanceMethod<&SwitchObject::remove_bridge>("removeBridge"),
+                         InstanceMethod<&SwitchObject::bridge_macs>("bridgeMacs"),
+                         InstanceMethod<&SwitchObject::add_port>("addPort"),
+                         InstanceMethod<&SwitchObject::set_port>("setPort"),
+                         InstanceMethod<&SwitchObject::remove_port>("removePort"),
+                         InstanceMethod<&SwitchObject::port_states>("portStates"),
+                         InstanceMethod<&SwitchObject::macs>("macs"),
+                         InstanceMethod<&SwitchObject::find_mac>("findMac"),
+                         InstanceMethod<&SwitchObject::add_static_mac>("addStaticMac"),
+                         InstanceMethod<&SwitchObject::remove_mac>("removeMac"),
+                         InstanceMethod<&SwitchObject::flush_macs>("flushMacs"),
+                         InstanceMethod<&SwitchObject::port_counters>("portCounters"),
+                         InstanceMethod<&SwitchObject::worker_counters>("workerCounters"),
+                         InstanceMethod<&SwitchObject::stop>("stop"),
+                         InstanceMethod<&SwitchObject::close>("close"),
+                     });
 }
 
 SwitchObject::SwitchObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const std::vector<WorkerOptions> workers = worker_options(info[0].As<Napi::Object>());
-  tell_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "memswitch", 0, 1);
+  tell_ =
+      Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "memswitch", 0, 1);
   tell_.Unref(info.Env());
   switch_ = std::make_shared<Switch>(workers, [tell = tell_](Event event) {
     auto told = std::make_unique<Event>(std::move(event));
@@ -103,8 +103,8 @@ Napi::Value SwitchObject::add_bridge(const Napi::CallbackInfo& info) {
 }
 
 void SwitchObject::set_bridge(const Napi::CallbackInfo& info) {
-  check(info.Env(), switch_->set_bridge(bridge_number(info[0]),
-                                        bridge_options(info[1].As<Napi::Object>())));
+  check(info.Env(),
+        switch_->set_bridge(bridge_number(info[0]), bridge_options(info[1].As<Napi::Object>())));
 }
 
 void SwitchObject::remove_bridge(const Napi::CallbackInfo& info) {
@@ -150,18 +150,17 @@ Napi::Value SwitchObject::macs(const Napi::CallbackInfo& info) {
   std::vector<uint64_t> entries;
   std::vector<uint16_t> ages;
   uint32_t total = 0;
-  check(env, switch_->each_mac(bridge_number(info[0]), [&](const MacTable::Entry& entry,
-                                                           uint16_t age) {
-    if ((port != kNoPort && entry.port != port) || (kind == "static" && !entry.is_static) ||
-        (kind == "learned" && entry.is_static)) {
-      return;
-    }
-    if (total++ < limit) {
-      entries.push_back(mac_number(entry.mac) << 16 | entry.port);
-      ages.push_back(entry.is_static ? kStaticAge
-                                     : std::min<uint16_t>(age, kStaticAge - 1));
-    }
-  }));
+  check(env,
+        switch_->each_mac(bridge_number(info[0]), [&](const MacTable::Entry& entry, uint16_t age) {
+          if ((port != kNoPort && entry.port != port) || (kind == "static" && !entry.is_static) ||
+              (kind == "learned" && entry.is_static)) {
+            return;
+          }
+          if (total++ < limit) {
+            entries.push_back(mac_number(entry.mac) << 16 | entry.port);
+            ages.push_back(entry.is_static ? kStaticAge : std::min<uint16_t>(age, kStaticAge - 1));
+          }
+        }));
   auto entry_array = Napi::BigUint64Array::New(env, entries.size());
   auto age_array = Napi::Uint16Array::New(env, ages.size());
   std::copy(entries.begin(), entries.end(), entry_array.Data());
@@ -187,8 +186,8 @@ Napi::Value SwitchObject::find_mac(const Napi::CallbackInfo& info) {
 }
 
 void SwitchObject::add_static_mac(const Napi::CallbackInfo& info) {
-  check(info.Env(), switch_->add_static_mac(bridge_number(info[0]), mac(info[1]),
-                                            port_number(info[2])));
+  check(info.Env(),
+        switch_->add_static_mac(bridge_number(info[0]), mac(info[1]), port_number(info[2])));
 }
 
 Napi::Value SwitchObject::remove_mac(const Napi::CallbackInfo& info) {

@@ -8,7 +8,8 @@ Status Bridges::add(const BridgeOptions& options, uint16_t& number) {
   for (number = 1; bridges_.contains(number); ++number) {
   }
   if (number >= kMaxBridges) {
-    return refuse(Code::kLimit, "a switch has at most " + std::to_string(kMaxBridges - 1) + " bridges");
+    return refuse(Code::kLimit,
+                  "a switch has at most " + std::to_string(kMaxBridges - 1) + " bridges");
   }
   bridges_[number].bridge = std::make_shared<Bridge>(number, options.mac_limit);
   return set(number, options);

@@ -25,9 +25,8 @@ MemifClient::Caller* MemifClient::find(PortId port) {
 
 void MemifClient::add(const std::string& socket, const NetworkNamespace& netns, PortId port,
                       memif::ClientOptions options) {
-  Caller& caller =
-      callers_.emplace_back(Caller{
-      .port = port, .socket = socket, .netns = netns, .options = std::move(options)});
+  Caller& caller = callers_.emplace_back(
+      Caller{.port = port, .socket = socket, .netns = netns, .options = std::move(options)});
   watch_folder(socket);
   dial(caller);
 }

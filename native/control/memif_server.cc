@@ -33,7 +33,8 @@ Status clear_stale(const std::string& path, const Address& address) {
     return refuse(Code::kExists, path + " exists and is not a socket; choose another path");
   }
   if (somebody_listens(address)) {
-    return refuse(Code::kInUse, "another process serves " + path + "; stop it or choose another path");
+    return refuse(Code::kInUse,
+                  "another process serves " + path + "; stop it or choose another path");
   }
   return ::unlink(path.c_str()) == 0 || errno == ENOENT ? Status{} : system_error("remove " + path);
 }
@@ -311,9 +312,9 @@ bool MemifServer::connect(Listener& listener, Connection& connection,
     return false;
   }
   // Attached before CONNECTED is sent: the client may send and expect frames from then on.
-  if (memif::Reason reason = owner_.attached(
-          port, memif::server_link(std::move(connection.handshake.attachment())),
-          connection.channel.credentials());
+  if (memif::Reason reason =
+          owner_.attached(port, memif::server_link(std::move(connection.handshake.attachment())),
+                          connection.channel.credentials());
       !reason.empty()) {
     end(listener, connection, reason, true);
     return false;

@@ -73,7 +73,7 @@ class MemifServer {
     SocketFile file;
     UniqueFd socket;
     bool deaf = false;  // not listening for a moment, for want of descriptors
-    dev_t device = 0;  // of the socket's file, to remove no other
+    dev_t device = 0;   // of the socket's file, to remove no other
     ino_t inode = 0;
     std::map<uint32_t, Served> served;
     std::list<Connection> connections;

@@ -8,7 +8,17 @@
 
 namespace memswitch {
 
-enum class Code { kOk, kInvalid, kNotFound, kExists, kInUse, kLimit, kPermission, kClosed, kSystem };
+enum class Code {
+  kOk,
+  kInvalid,
+  kNotFound,
+  kExists,
+  kInUse,
+  kLimit,
+  kPermission,
+  kClosed,
+  kSystem
+};
 
 struct [[nodiscard]] Status {
   Code code = Code::kOk;

@@ -394,15 +394,20 @@ void Switch::tell_notices() {
     Notice notice{};
     for (int i = 0; i < kNoticesPerTick && workers_.notices(w).take(notice); ++i) {
       if (notice.kind == Notice::Kind::kMove) {
-        tell_({.kind = Event::Kind::kMove, .port = notice.port, .from = notice.from,
-               .bridge = notice.bridge, .mac = notice.mac});
+        tell_({.kind = Event::Kind::kMove,
+               .port = notice.port,
+               .from = notice.from,
+               .bridge = notice.bridge,
+               .mac = notice.mac});
         continue;
       }
       const bool port_full = notice.kind == Notice::Kind::kPortFull;
       const PortId port = port_full ? notice.port : kNoPort;
       if (limits_told_.emplace(std::pair{notice.bridge, port}, true).second) {
-        tell_({.kind = port_full ? Event::Kind::kPortFull : Event::Kind::kTableFull, .port = port,
-               .bridge = notice.bridge, .mac = notice.mac});
+        tell_({.kind = port_full ? Event::Kind::kPortFull : Event::Kind::kTableFull,
+               .port = port,
+               .bridge = notice.bridge,
+               .mac = notice.mac});
       }
     }
     lost += workers_.notices(w).lost();

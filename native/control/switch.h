@@ -27,9 +27,9 @@ struct PortOptions {
   uint16_t bridge = 0;
   uint32_t mac_limit = 0;  // 0: as many as the bridge takes
   bool is_client = false;
-  MemifServer::Place place;
-  memif::Interface interface;
-  Allowed allowed;
+  MemifServer::Place place{};
+  memif::Interface interface {};
+  Allowed allowed{};
   uint32_t buffer_size = 2048;  // of a client
 };
 
@@ -126,10 +126,10 @@ class Switch final : private MemifOwner {
   Workers workers_;
   Bridges bridges_{shared_, reclaim_};
   std::map<PortId, Record> ports_;
-  std::vector<bool> ids_ = std::vector<bool>(kMaxPorts);  // in use, or not yet reclaimed
+  std::vector<bool> ids_ = std::vector<bool>(kMaxPorts);     // in use, or not yet reclaimed
   std::map<std::pair<uint16_t, PortId>, bool> limits_told_;  // this second; by bridge and port
-  uint64_t lost_told_ = 0;    // notices
-  uint64_t losses_seen_ = 0;  // of regions, in the whole process
+  uint64_t lost_told_ = 0;                                   // notices
+  uint64_t losses_seen_ = 0;                                 // of regions, in the whole process
   UniqueFd alarm_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   bool closed_ = false;

@@ -39,7 +39,8 @@ struct alignas(64) PortCounters {
   void drop(Drop reason, uint64_t frames = 1) { drops[static_cast<size_t>(reason)].add(frames); }
 
   void reset() {
-    for (Counter* c : {&rx_frames, &rx_bytes, &tx_frames, &tx_bytes, &copies, &moves, &learn_limited}) {
+    for (Counter* c :
+         {&rx_frames, &rx_bytes, &tx_frames, &tx_bytes, &copies, &moves, &learn_limited}) {
       c->reset();
     }
     for (Counter& c : drops) {

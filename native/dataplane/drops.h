@@ -35,7 +35,8 @@ inline constexpr std::array<DropText, kDropReasons> kDropTexts{{
     {"oversize", false, "The frame is longer than 65,535 bytes."},
     {"bad_source", false, "The source address is zero or a group address, which nobody can have."},
     {"reserved", false,
-     "The destination is one of 01:80:C2:00:00:00 to 0F, which a bridge must not forward (IEEE 802.1Q 8.6.3)."},
+     "The destination is one of 01:80:C2:00:00:00 to 0F, which a bridge must not forward (IEEE "
+     "802.1Q 8.6.3)."},
     {"no_bridge", false, "The port was being removed from its bridge."},
     {"no_destination", false,
      "No port to go to: unknown or group destination with flooding off, or no other port is up."},

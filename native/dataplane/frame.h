@@ -14,7 +14,8 @@ inline constexpr uint16_t kBurst = 64;
 // The snapshot of a frame's beginning: one cache line. Ethernet and two VLAN tags need 22 bytes.
 inline constexpr uint32_t kHeaderBytes = 64;
 
-inline constexpr uint32_t kMinFrame = 14;     // an Ethernet header; padding to 60 is the wire's business
+inline constexpr uint32_t kMinFrame =
+    14;  // an Ethernet header; padding to 60 is the wire's business
 inline constexpr uint32_t kMaxFrame = 65535;  // the most that any port carries
 
 // A frame may lie in several pieces of its sender's memory.
@@ -27,11 +28,11 @@ struct Segment {
 };
 
 struct Frame {
-  const std::byte* data;    // the first piece
-  void* buffer;             // the receiving port's own handle (a device's mbuf); null: nothing to hand over
-  uint32_t length;          // all pieces
-  uint32_t first_length;    // the first piece
-  uint16_t segment;         // further pieces: Burst::segments[segment, segment + segments)
+  const std::byte* data;  // the first piece
+  void* buffer;     // the receiving port's own handle (a device's mbuf); null: nothing to hand over
+  uint32_t length;  // all pieces
+  uint32_t first_length;  // the first piece
+  uint16_t segment;       // further pieces: Burst::segments[segment, segment + segments)
   uint16_t segments;
 };
 

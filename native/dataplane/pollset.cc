@@ -141,8 +141,7 @@ bool Pollset::take_wakeups(int timeout_ms) {
   active();
   for (int i = 0; i < count; ++i) {
     const uint32_t slot = events[static_cast<size_t>(i)].data.u32;
-    if (slot < plan_->slots.size() && plan_->slots[slot] != nullptr &&
-        plan_->slots[slot]->parked) {
+    if (slot < plan_->slots.size() && plan_->slots[slot] != nullptr && plan_->slots[slot]->parked) {
       activate(*plan_->slots[slot]);
     }
   }

@@ -27,8 +27,8 @@ Ring server_ring(const Attachment& attachment, const RingPlace& place) {
 
 Link server_link(Attachment attachment) {
   Link link;
-  for (auto [places, rings] : {std::pair{&attachment.from_client, &link.rx},
-                               std::pair{&attachment.to_client, &link.tx}}) {
+  for (auto [places, rings] :
+       {std::pair{&attachment.from_client, &link.rx}, std::pair{&attachment.to_client, &link.tx}}) {
     for (RingPlace& place : *places) {
       rings->push_back(server_ring(attachment, place));
       link.doorbells.push_back(std::move(place.doorbell));

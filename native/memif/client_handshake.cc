@@ -31,10 +31,14 @@ ClientHandshake::Step ClientHandshake::take(const Record& record, Message& answe
     lend_buffers();
     return Step::kConnected;
   }
-  reason_ = message.type == MessageType::kDisconnect
-                ? take_text(message.disconnect.reason, sizeof message.disconnect.reason)
-                : "message type " + std::to_string(static_cast<unsigned>(message.type)) +
-                      " out of order";
+  if (message.type == MessageType::kDisconnect) {
+    const Disconnect& d = message.disconnect;
+    const std::string words = take_text(d.reason, sizeof d.reason);
+    reason_ = words.empty() ? "the peer disconnected" : words;
+  } else {
+    reason_ =
+        "message type " + std::to_string(static_cast<unsigned>(message.type)) + " out of order";
+  }
   return Step::kEnd;
 }
 
@@ -59,8 +63,8 @@ Reason ClientHandshake::prepare(const Hello& hello) {
   if (hello.min_version > kVersion || hello.max_version < kVersion) {
     return "the server does not speak memif 2.0";
   }
-  const auto queues = static_cast<uint16_t>(std::min<uint32_t>(
-      options_.queues, std::min(hello.max_s2m_ring, hello.max_m2s_ring) + 1U));
+  const auto queues = static_cast<uint16_t>(
+      std::min<uint32_t>(options_.queues, std::min(hello.max_s2m_ring, hello.max_m2s_ring) + 1U));
   options_.log2_ring_size = std::min(options_.log2_ring_size, hello.max_log2_ring_size);
   if (options_.log2_ring_size < 1 || options_.log2_ring_size > kMaxLog2RingSize) {
     return "the server takes no rings";

@@ -16,7 +16,7 @@ namespace memswitch::memif {
 struct ClientOptions {
   uint32_t id = 0;
   std::string name = "memswitch";
-  std::string secret;
+  std::string secret{};
   uint16_t queues = 1;
   uint8_t log2_ring_size = 10;
   uint32_t buffer_size = 2048;

@@ -26,7 +26,8 @@ Region& Region::operator=(Region&& other) noexcept {
 
 Region::~Region() {
   if (base_ != nullptr) {
-    guard_ = Guard();  // first: the place must not be watched any more when somebody else maps there
+    guard_ =
+        Guard();  // first: the place must not be watched any more when somebody else maps there
     ::munmap(base_, size_);
   }
 }

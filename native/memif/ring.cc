@@ -66,7 +66,7 @@ const char* violation_text(Violation violation) {
 Violation receive(const Ring& ring, const RegionTable& regions, Burst& burst) {
   const uint16_t waiting = available(ring);
   if (waiting > ring.size) [[unlikely]] {
-    burst.count = 0;
+    burst.count = burst.slots = 0;
     return Violation::kIndexJump;
   }
   // In locals: a store into the burst could alias them, as far as the compiler knows.
@@ -94,9 +94,9 @@ Violation receive(const Ring& ring, const RegionTable& regions, Burst& burst) {
     __builtin_prefetch(frame.data);
     ++taken;
     if ((d.flags & kDescriptorNext) != 0) [[unlikely]] {
-      const uint16_t more = receive_chain(ring, table, static_cast<uint16_t>(at + taken),
-                                          static_cast<uint16_t>(waiting - taken), frame, burst,
-                                          violation);
+      const uint16_t more =
+          receive_chain(ring, table, static_cast<uint16_t>(at + taken),
+                        static_cast<uint16_t>(waiting - taken), frame, burst, violation);
       if (more == 0) {
         --taken;
         break;

@@ -156,7 +156,8 @@ Reason ServerHandshake::take_ring(const AddRing& add, UniqueFd doorbell) {
   }
   if (add.offset % alignof(Descriptor) != 0 ||
       add.offset + ring_bytes(add.log2_ring_size) > attachment_.regions[add.region].size()) {
-    return "ring at offset " + std::to_string(add.offset) + " is not aligned or not inside its region";
+    return "ring at offset " + std::to_string(add.offset) +
+           " is not aligned or not inside its region";
   }
   RingPlace place{add.region, add.offset, add.log2_ring_size, {}};
   if (overlaps_any(place, attachment_.from_client) || overlaps_any(place, attachment_.to_client)) {

@@ -25,7 +25,7 @@ namespace memswitch::memif {
 
 // What the server allows an interface.
 struct Interface {
-  std::string secret;  // empty: none asked for
+  std::string secret{};  // empty: none asked for
   uint16_t queues = 1;
   uint8_t log2_ring_size = 10;
   bool trusted = false;  // takes ordinary files that their owner could cut short

@@ -14,7 +14,8 @@ inline constexpr size_t kRecordSize = 128;    // each control message, whatever 
 inline constexpr size_t kNameSize = 32;
 inline constexpr size_t kSecretSize = 24;
 inline constexpr size_t kReasonSize = 96;
-inline constexpr uint8_t kMaxLog2RingSize = 14;  // free-running u16 indexes must tell full from empty
+inline constexpr uint8_t kMaxLog2RingSize =
+    14;  // free-running u16 indexes must tell full from empty
 inline constexpr uint16_t kMaxRegions = 256;
 
 enum class MessageType : uint16_t {
@@ -95,15 +96,18 @@ static_assert(offsetof(Message, add_ring.log2_ring_size) == 12);
 
 inline constexpr uint16_t kRingMaskInterrupt = 1;  // RingHeader.flags: "I poll, do not wake me"
 
+// Laid out by cache lines but not aligned to them: rings lie back to back, and one of two slots has 160 bytes.
 struct RingHeader {
   uint32_t cookie;
   uint16_t flags;  // written by the side that consumes data
   uint16_t head;   // written by the client
-  alignas(64) uint16_t tail;  // written by the server
-  alignas(64) std::byte descriptors[];
+  std::byte gap[56];
+  uint16_t tail;  // written by the server
+  std::byte gap_after_tail[62];
+  std::byte descriptors[];
 };
 
-static_assert(sizeof(RingHeader) == 128);
+static_assert(sizeof(RingHeader) == 128 && alignof(RingHeader) == 4);
 static_assert(offsetof(RingHeader, flags) == 4 && offsetof(RingHeader, head) == 6);
 static_assert(offsetof(RingHeader, tail) == 64 && offsetof(RingHeader, descriptors) == 128);
 

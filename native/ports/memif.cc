@@ -96,8 +96,7 @@ void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which, uin
     return;
   }
   const auto count = static_cast<uint16_t>(which.size());
-  const memif::Transmitted sent =
-      memif::transmit(queue.ring, regions_, burst, which.data(), count);
+  const memif::Transmitted sent = memif::transmit(queue.ring, regions_, burst, which.data(), count);
   queue.taken.store(false, std::memory_order_release);
 
   counters.tx_frames.add(sent.frames);

@@ -59,8 +59,8 @@ class Port {
 
   [[nodiscard]] PortId id() const { return id_; }
 
-  Quota macs;                    // learned addresses behind this port
-  std::atomic<Bridge*> bridge;   // written by control threads; null while the port is being removed
+  Quota macs;                   // learned addresses behind this port
+  std::atomic<Bridge*> bridge;  // written by control threads; null while the port is being removed
 
  private:
   const PortId id_;

@@ -10,7 +10,8 @@ inline constexpr uint16_t kMaxPorts = 4096;
 inline constexpr uint16_t kMaxBridges = 4096;
 inline constexpr uint16_t kMaxQueues = 256;
 inline constexpr uint32_t kMaxMacs = 4'000'000;
-inline constexpr uint16_t kMaxAgeing = 32767;  // seconds: half of what a 16-bit clock can tell apart
+inline constexpr uint16_t kMaxAgeing =
+    32767;  // seconds: half of what a 16-bit clock can tell apart
 
 using PortId = uint16_t;  // 1 to kMaxPorts - 1
 inline constexpr PortId kNoPort = 0;

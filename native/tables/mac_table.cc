@@ -65,12 +65,40 @@ bool MacTable::insert(uint64_t hash, uint64_t entry, Age seen) {
   }
   w = free_way(far);
   if (w == kWays) {
-    return false;
+    w = make_room(near);
+    if (w < kWays) {
+      near.seen[w].store(seen, std::memory_order_relaxed);
+      near.entries[w].store(entry, std::memory_order_release);
+    }
+    return w < kWays;
   }
   near.sent_away.fetch_add(1, std::memory_order_relaxed);
   far.seen[w].store(seen, std::memory_order_relaxed);
   far.entries[w].store(entry, std::memory_order_release);
   return true;
+}
+
+// Sends an address of a full bucket, which the caller holds, to its second one; returns the way that is free then. It
+// stands in both for a moment, so that nobody misses it.
+size_t MacTable::make_room(Bucket& bucket) {
+  for (size_t w = 0; w < kWays; ++w) {
+    const uint64_t entry = bucket.entries[w].load(std::memory_order_relaxed);
+    const uint64_t h = hash(mac_of(entry));
+    Bucket& far = second(h);
+    if (&first(h) != &bucket || &far == &bucket) {
+      continue;
+    }
+    Lock lock(far);
+    const size_t to = lock.try_take() ? free_way(far) : kWays;
+    if (to < kWays) {
+      far.seen[to].store(bucket.seen[w].load(std::memory_order_relaxed), std::memory_order_relaxed);
+      far.entries[to].store(entry, std::memory_order_release);
+      bucket.sent_away.fetch_add(1, std::memory_order_release);
+      bucket.entries[w].store(0, std::memory_order_release);
+      return w;
+    }
+  }
+  return kWays;
 }
 
 void MacTable::erase(Bucket& bucket, size_t way) {
@@ -105,8 +133,7 @@ MacTable::Learn MacTable::learn(Mac mac, uint64_t hash, PortId port, Quota& quot
     return {Learned::kTableFull, kNoPort};
   }
   Lock lock(first(hash));
-  if (!lock.try_take() || place(mac, hash).way < kWays ||
-      !insert(hash, word(mac, port), now)) {
+  if (!lock.try_take() || place(mac, hash).way < kWays || !insert(hash, word(mac, port), now)) {
     quota_.give_back();
     quota.give_back();
     return {Learned::kBusy, kNoPort};

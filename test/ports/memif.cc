@@ -1,0 +1,206 @@
+// A memif port with honest peers: sizes, chains, rings, queues, sockets, coming and going.
+#include <sys/stat.h>
+
+#include "test/native/fixture.h"
+
+using namespace memswitch;
+using namespace memswitch::test;
+
+TEST("frames arrive whole for any sizes of rings and buffers, at every place of the ring") {
+  struct Case {
+    uint8_t log2_ring;
+    uint32_t from_buffer;
+    uint32_t to_buffer;
+    size_t length;
+  };
+  const Case cases[] = {
+      {1, 2048, 2048, 64},   {3, 64, 2048, 64},     {3, 2048, 64, 64},  {3, 100, 64, 100},
+      {4, 64, 100, 333},     {5, 100, 64, 1518},    {6, 256, 64, 3000}, {8, 256, 100, 9018},
+      {10, 300, 256, 65535}, {14, 2048, 512, 9018},
+  };
+  for (const Case& one : cases) {
+    const expect::Row row("2^" + std::to_string(one.log2_ring) + " slots, " +
+                          std::to_string(one.from_buffer) + " to " + std::to_string(one.to_buffer) +
+                          " bytes, frame of " + std::to_string(one.length));
+    Fixture fixture;
+    const PortId a = fixture.add_port("a", {.interface = {.log2_ring_size = 14}});
+    fixture.add_port("b", {.interface = {.log2_ring_size = 14}});
+    Station from(fixture.socket("a"),
+                 {.log2_ring_size = one.log2_ring, .buffer_size = one.from_buffer});
+    Station to(fixture.socket("b"),
+               {.log2_ring_size = one.log2_ring, .buffer_size = one.to_buffer});
+    // More frames than slots: the chains begin at every position there is.
+    const int rounds = std::min(3 << one.log2_ring, 200);
+    for (int i = 0; i < rounds; ++i) {
+      const Bytes sent = frame(2, 1, one.length, static_cast<uint8_t>(i));
+      EXPECT_SOON(from.send(sent));
+      EXPECT(to.expect_frame() == sent);
+    }
+    EXPECT_EQ(fixture.count(a, &PortCounters::rx_frames), rounds);
+    EXPECT_EQ(fixture.count(a, &PortCounters::rx_bytes),
+              static_cast<uint64_t>(rounds) * one.length);
+    EXPECT_SOON(fixture.imbalance() == 0);
+  }
+}
+
+TEST("a frame longer than all of the receiver's buffers is dropped: no_room") {
+  Fixture fixture;
+  fixture.add_port("a");
+  const PortId b = fixture.add_port("b");
+  Station from(fixture.socket("a"));
+  Station to(fixture.socket("b"), {.log2_ring_size = 2, .buffer_size = 64});
+  EXPECT(from.send(frame(2, 1, 300)));
+  EXPECT_SOON(fixture.drops(b, Drop::kNoRoom) == 1);
+  EXPECT(from.send(frame(2, 1, 256)));
+  EXPECT(to.expect_frame() == frame(2, 1, 256));
+  EXPECT_SOON(fixture.imbalance() == 0);
+}
+
+TEST("several queues: each is received from") {
+  for (const size_t workers : {size_t{1}, size_t{3}}) {
+    const expect::Row row(std::to_string(workers) + " workers");
+    Fixture fixture(workers);
+    const PortId a = fixture.add_port("a", {.interface = {.queues = 4}});
+    fixture.add_port("b", {.interface = {.queues = 2}});
+    Station from(fixture.socket("a"), {.queues = 8});
+    Station to(fixture.socket("b"), {.queues = 2});
+    EXPECT_EQ(fixture.state(a).queues, 4);
+    for (size_t queue = 0; queue < 4; ++queue) {
+      const Bytes sent = frame(2, 1, 100 + queue);
+      EXPECT(from.send(sent, queue));
+      std::optional<Bytes> got;
+      EXPECT_SOON((got = to.receive(0)).has_value() || (got = to.receive(1)).has_value());
+      EXPECT(*got == sent);
+    }
+  }
+}
+
+TEST(
+    "several ids on one socket; an unknown one, one in use and a wrong secret are refused in "
+    "words") {
+  Fixture fixture;
+  const std::string socket = fixture.socket("shared");
+  const PortId first = fixture.add_port("", {.place = {.socket = socket, .id = 1}});
+  const PortId second = fixture.add_port(
+      "", {.place = {.socket = socket, .id = 2}, .interface = {.secret = "open sesame"}});
+  Station one(socket, {.id = 1});
+  EXPECT_EQ(one.refusal(), "");
+  EXPECT_CONTAINS(Station(socket, {.id = 1}).refusal(), "in use");
+  EXPECT_CONTAINS(Station(socket, {.id = 3}).refusal(), "no port has id 3");
+  EXPECT_CONTAINS(Station(socket, {.id = 2}).refusal(), "wrong secret");
+  EXPECT_CONTAINS(Station(socket, {.id = 2, .secret = "open sesam"}).refusal(), "wrong secret");
+  Station two(socket, {.id = 2, .secret = "open sesame"});
+  EXPECT_EQ(two.refusal(), "");
+  EXPECT(fixture.state(first).link);
+  EXPECT(fixture.state(second).link);
+  PortId twin = kNoPort;
+  EXPECT_EQ(
+      fixture.sw.add_port({.bridge = fixture.bridge, .place = {.socket = socket, .id = 1}}, twin)
+          .code,
+      Code::kInUse);
+}
+
+TEST("a peer that closes, or is closed upon, may come again at once") {
+  Fixture fixture;
+  const PortId a = fixture.add_port("a");
+  for (uint32_t round = 1; round <= 20; ++round) {
+    Station station(fixture.socket("a"));
+    EXPECT_EQ(station.refusal(), "");
+    EXPECT_EQ(fixture.state(a).attaches, round);
+    station.send(frame(2, 1));
+  }
+  EXPECT_SOON(!fixture.state(a).link);
+  EXPECT_SOON(fixture.imbalance() == 0);
+}
+
+TEST("a removed port tells its peer why, and its number and counters start anew") {
+  Fixture fixture;
+  const PortId a = fixture.add_port("a");
+  Station station(fixture.socket("a"));
+  EXPECT(station.send(frame(2, 1)));
+  EXPECT_SOON(fixture.count(a, &PortCounters::rx_frames) == 1);
+  EXPECT(fixture.sw.remove_port(a).ok());
+  EXPECT_CONTAINS(station.farewell(), "removed");
+  EXPECT(::access(fixture.socket("a").c_str(), F_OK) != 0);
+  PortId again = kNoPort;
+  EXPECT_SOON((again = fixture.add_port("a")) == a || !fixture.sw.remove_port(again).ok());
+  EXPECT_EQ(fixture.count(a, &PortCounters::rx_frames), 0);
+}
+
+TEST("a stale socket file is taken over; a live one and another kind of file are not") {
+  Fixture fixture;
+  const std::string path = fixture.socket("stale");
+  {
+    const UniqueFd dead = memif::new_socket();
+    const memif::Address address(path);
+    EXPECT_EQ(::bind(dead.get(), address.get(), address.length), 0);
+  }
+  fixture.add_port("stale");
+  EXPECT_EQ(Station(path).refusal(), "");
+
+  Fixture other;
+  PortId port = kNoPort;
+  EXPECT_EQ(other.sw.add_port({.bridge = other.bridge, .place = {.socket = path}}, port).code,
+            Code::kInUse);
+  EXPECT_EQ(
+      other.sw.add_port({.bridge = other.bridge, .place = {.socket = "/etc/passwd"}}, port).code,
+      Code::kExists);
+  EXPECT_EQ(
+      other.sw.add_port({.bridge = other.bridge, .place = {.socket = "/no/such/folder/x"}}, port)
+          .code,
+      Code::kSystem);
+  EXPECT_EQ(Station(path).refusal(), "");  // the first still serves it
+}
+
+TEST("a port as a client attaches when its server appears, and again when it comes back") {
+  Fixture fixture;
+  const PortId client = fixture.add_port("x", {.is_client = true});
+  EXPECT(!fixture.state(client).link);
+  for (int round = 0; round < 2; ++round) {
+    Fixture server;
+    PortId port = kNoPort;
+    EXPECT(server.sw
+               .add_port({.bridge = server.bridge, .place = {.socket = fixture.socket("x")}}, port)
+               .ok());
+    const PortId far = server.add_port("far");
+    Station station(server.socket("far"));
+    EXPECT_SOON(fixture.state(client).link);
+    EXPECT_SOON(server.state(port).link);
+    fixture.add_port("near" + std::to_string(round));
+    Station near(fixture.socket("near" + std::to_string(round)));
+    EXPECT(near.send(frame(2, 1, 3000)));
+    EXPECT(station.expect_frame() == frame(2, 1, 3000));
+    EXPECT(station.send(frame(1, 2, 3000)));
+    EXPECT(near.expect_frame() == frame(1, 2, 3000));
+    EXPECT(far != kNoPort);
+  }
+  EXPECT_SOON(!fixture.state(client).link);
+}
+
+TEST("an idle worker sleeps, and wakes for a frame") {
+  Fixture fixture;
+  fixture.add_port("a");
+  fixture.add_port("b");
+  Station from(fixture.socket("a"));
+  Station to(fixture.socket("b"));
+  for (int i = 0; i < 20; ++i) {
+    const uint64_t sleeps = fixture.sw.workers().counters(0).sleeps.get();
+    EXPECT_SOON(memif::wants_doorbell(from.link().tx[0]));
+    EXPECT(from.send(frame(2, 1)));
+    EXPECT(to.expect_frame() == frame(2, 1));
+    EXPECT_SOON(fixture.sw.workers().counters(0).sleeps.get() > sleeps);
+  }
+}
+
+TEST("close says goodbye, may be called again, and refuses what comes after") {
+  Fixture fixture;
+  fixture.add_port("a");
+  Station station(fixture.socket("a"));
+  fixture.sw.close();
+  fixture.sw.close();
+  EXPECT_CONTAINS(station.farewell(), "closing");
+  PortId port = kNoPort;
+  EXPECT_EQ(fixture.sw.add_port({.bridge = fixture.bridge, .place = {.socket = "@x"}}, port).code,
+            Code::kClosed);
+  EXPECT(fixture.sw.port_states().empty());
+}
