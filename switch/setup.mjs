@@ -63,7 +63,10 @@ async function setup(forTests) {
     await installPackages(missingBuildPackages(), 'the native build');
     await buildNative();
   }
-  if (newest(['switch', 'ports', 'bench', 'tsconfig.json', 'tsconfig.build.json']) > modified(compiled)) {
+  if (
+    newest(['switch', 'ports', 'bench', 'tsconfig.json', 'tsconfig.build.json']) >
+    modified(compiled)
+  ) {
     rmSync(join(root, 'dist'), { recursive: true, force: true });
     await step('TypeScript build', nodeTool('typescript/bin/tsc'), ['-p', 'tsconfig.build.json']);
   }
