@@ -32,6 +32,8 @@ const testPackages = [
   'iputils-ping',
   'iperf3',
   'ethtool',
+  'git',
+  'procps',
   'valgrind',
   'clang-format-14',
   'clang-tidy-14',
