@@ -45,7 +45,7 @@ class Attached {
         from_client.fds.emplace_back(::dup(fd));
       }
       if (server.take(from_client, from_server.message) == memif::ServerHandshake::Step::kEnd) {
-        die(server.reason());
+        die(server.reason().text);
       }
     }
     link_ =

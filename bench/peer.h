@@ -44,7 +44,7 @@ class Peer {
         case memif::ClientHandshake::Step::kConnected:
           return;
         case memif::ClientHandshake::Step::kEnd:
-          die("memif: " + socket + ": " + handshake_.reason());
+          die("memif: " + socket + ": " + handshake_.reason().text);
       }
     }
   }

@@ -35,6 +35,9 @@ export function oneOf<const T extends readonly string[]>(values: T) {
   return z.enum(values, { error: `must be one of: ${values.join(', ')}` });
 }
 
+/** How a worker waits for frames. */
+export const polling = oneOf(['busy', 'adaptive', 'interrupt']);
+
 /** Name of a bridge or a port: it stands in tables, labels of metrics and paths of the API. */
 export const name = z
   .string({ error: 'must be a name' })

@@ -1,7 +1,7 @@
 /** What a kind of port has to say about itself: one object of this shape in a file of its own, one line in index.ts. */
 import { z } from 'zod';
-import { type NativePortOptions, native } from '../switch/native.js';
-import { integer, name } from './checks.js';
+import { type NativePortOptions, native, type Polling } from '../switch/native.js';
+import { integer, name, polling } from './checks.js';
 
 /** Options that ports of every kind have. */
 export interface CommonOptions {
@@ -12,6 +12,16 @@ export interface CommonOptions {
    * May change on a live port.
    */
   macLimit?: number | undefined;
+  /**
+   * Bytes behind the Ethernet header that a frame to or from the port may have, 68 to 65517 (a VLAN tag of 4 bytes is
+   * not counted). Longer ones are dropped, as `oversize` or `too_long`. May change on a live port. Default 65517.
+   */
+  mtu?: number | undefined;
+  /**
+   * How workers wait for frames of this port's queues. `busy`: looked at in every round, and the worker never sleeps;
+   * `interrupt`: looked at when the peer rings. Default: as the worker does.
+   */
+  polling?: Polling | undefined;
 }
 
 const bridge = name.describe('Bridge that the port belongs to');
@@ -19,10 +29,18 @@ const macLimit = integer(0, native.limits.macs).describe(
   'Most addresses learned behind the port; 0 = as many as the bridge takes',
 );
 
-export const commonFields = { bridge, macLimit: macLimit.default(0) };
+const { minMtu, maxMtu } = native.limits;
+const mtu = integer(minMtu, maxMtu).describe('Bytes behind the Ethernet header of a frame');
+
+export const commonFields = {
+  bridge,
+  macLimit: macLimit.default(0),
+  mtu: mtu.default(maxMtu),
+  polling: polling.optional().describe('How workers wait for frames; default: as the worker does'),
+};
 
 /** What may change on a live port, of any kind. */
-export const portChangesSchema = z.strictObject({ bridge, macLimit }).partial();
+export const portChangesSchema = z.strictObject({ bridge, macLimit, mtu }).partial();
 
 /** `Options` are complete: checked, with defaults filled in. */
 export interface PortKind<Options = never> {

@@ -54,6 +54,13 @@ export interface MemifOptions extends CommonOptions {
    * Takes memory that its owner could still cut short (a file without F_SEAL_SHRINK). A server's. Default false.
    */
   trusted?: boolean | undefined;
+  /** Takes memory of huge pages (hugetlbfs), which can be cut short too. A server's. Default true: DPDK's zero-copy. */
+  hugePages?: boolean | undefined;
+  /**
+   * Bytes of a cache line that rings are laid out by. A server's default is what the peer's rings show; a client's 64.
+   * 128: peers built for it, as on some arm64.
+   */
+  cacheLine?: 64 | 128 | undefined;
 }
 
 const socketError = `must be an absolute path or @name, at most ${limits.socketPath} bytes`;
@@ -96,6 +103,11 @@ const fields = z.strictObject({
     .default({ uid: [], gid: [] })
     .describe('Users and groups that may attach; both empty = whoever can open the socket'),
   trusted: flag().default(false).describe('Takes memory that its owner could cut short'),
+  hugePages: flag().default(true).describe('Takes memory of huge pages'),
+  cacheLine: z
+    .literal([64, 128], { error: 'must be 64 or 128' })
+    .optional()
+    .describe('Bytes of a cache line that rings are laid out by'),
 });
 
 const schema = fields.refine(({ netns, socket }) => netns === undefined || socket[0] === '@', {
@@ -111,14 +123,17 @@ function isSocketName(socket: string): boolean {
 export const memif = {
   name: 'memif' as const,
   schema: schema satisfies z.ZodType<unknown, MemifOptions>,
-  toNative({ kind, macLimit, bridge: _, ...options }, bridge) {
-    const { netns, socketMode, socketOwner, socketGroup, allow, ...same } = options;
+  toNative({ kind, macLimit, mtu, polling, bridge: _, ...options }, bridge) {
+    const { netns, socketMode, socketOwner, socketGroup, allow, cacheLine, ...same } = options;
     return {
       kind,
       bridge,
       macLimit,
+      mtu,
+      polling: polling ?? '',
       memif: {
         ...same,
+        cacheLine: cacheLine ?? 0,
         netns: netns ?? '',
         socketMode: Number.parseInt(socketMode, 8),
         socketOwner: socketOwner ?? -1,

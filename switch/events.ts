@@ -10,8 +10,8 @@ export type SwitchEvent =
   | { type: 'link-up'; port: string; peer: string }
   /** The peer left, or was cut off. */
   | { type: 'link-down'; port: string; reason: string }
-  /** A peer broke the protocol. */
-  | { type: 'protocol-error'; port: string; reason: string }
+  /** A peer broke the protocol; `error` is its kind as in the metrics, for example `index_jump`. */
+  | { type: 'protocol-error'; port: string; error: string; reason: string }
   /** A limit was met and an address not learned: the port's, or the bridge's when `port` is undefined. */
   | { type: 'learn-limit'; bridge: string; port: string | undefined; mac: string }
   /** An address turned up behind another port. */

@@ -53,7 +53,12 @@ function portMetrics(registry: Registry, ports: () => PortStatus[]): void {
     return port.learnLimited;
   });
   perPort('attaches', 'Times a peer attached', ({ attaches }) => attaches);
-  perPort('protocol_errors', 'Violations of the protocol by peers', (port) => port.protocolErrors);
+  const error = ['port', 'error'];
+  counter(registry, 'memswitch_memif_protocol_errors_total', 'Violations of memif', error, () =>
+    ports().flatMap(({ name: port, protocolErrors }) =>
+      Object.entries(protocolErrors).map(([error, times]): Reading => [{ port, error }, times]),
+    ),
+  );
   const reason = ['port', 'reason'];
   counter(registry, 'memswitch_port_dropped_frames_total', 'Frames dropped', reason, () =>
     ports().flatMap(({ name: port, drops }) =>

@@ -60,6 +60,10 @@ export interface NativeMemifOptions {
   allowGroups: number[];
   /** Takes ordinary files that their owner could cut short. A server's. */
   trusted: boolean;
+  /** Takes files of hugetlbfs. A server's. */
+  hugePages: boolean;
+  /** Of the peer's rings; 0 = as they show. */
+  cacheLine: 0 | 64 | 128;
 }
 
 export interface NativePortOptions {
@@ -68,6 +72,10 @@ export interface NativePortOptions {
   bridge: number;
   /** Most learned addresses behind this port, 0 to `limits.macs`; 0 = as many as the bridge takes. */
   macLimit: number;
+  /** `limits.minMtu` to `limits.maxMtu`. */
+  mtu: number;
+  /** Of its queues; '' = as the worker does. */
+  polling: Polling | '';
   memif: NativeMemifOptions;
 }
 
@@ -86,9 +94,10 @@ export interface NativePortState {
   macs: number;
   /** Why the last link ended, '' if none ended yet. */
   lastError: string;
-  /** Times a peer attached, and violations of the protocol seen since the port was made. */
+  /** Times a peer attached since the port was made. */
   attaches: number;
-  protocolErrors: number;
+  /** Violations of the protocol since then, by kind. */
+  protocolErrors: Record<string, number>;
 }
 
 /** Entry i: `entries[i]` = address (48 bits, first byte highest) << 16 | port id; `ages[i]` = seconds since seen. */
@@ -111,7 +120,7 @@ export interface NativeMacFilter {
 export type NativeEvent =
   | { type: 'link-up'; port: number; peer: string }
   | { type: 'link-down'; port: number; reason: string }
-  | { type: 'protocol-error'; port: number; reason: string }
+  | { type: 'protocol-error'; port: number; error: string; reason: string }
   /** `port` is -1 when the bridge's limit, not a port's, was met. At most one a second for each limit. */
   | { type: 'learn-limit'; bridge: number; port: number; mac: bigint }
   | { type: 'move'; bridge: number; mac: bigint; from: number; to: number }
@@ -131,8 +140,8 @@ export interface NativeSwitch {
   bridgeMacs(bridge: number): number;
 
   addPort(options: NativePortOptions): number;
-  /** Moves the port to another bridge or changes its limit; the link stays up. Its learned addresses are flushed on a move. */
-  setPort(port: number, bridge: number, macLimit: number): void;
+  /** Moves the port to another bridge or changes its limits; the link stays up. Its learned addresses are flushed on a move. */
+  setPort(port: number, bridge: number, macLimit: number, mtu: number): void;
   removePort(port: number): void;
   portStates(): NativePortState[];
 
@@ -196,6 +205,8 @@ export interface NativeLimits {
   socketPath: number;
   secret: number;
   staticAge: number;
+  minMtu: number;
+  maxMtu: number;
 }
 
 export interface NativeAddon {

@@ -14,6 +14,8 @@ export interface PortChanges {
   bridge?: string | undefined;
   /** Most addresses learned behind the port, 0 to 4,000,000; 0 = as many as the bridge takes. */
   macLimit?: number | undefined;
+  /** Bytes behind the Ethernet header of a frame, 68 to 65517. */
+  mtu?: number | undefined;
 }
 
 /** The process at the other side of a port. */
@@ -35,6 +37,7 @@ export interface PortStatus extends PortCounters {
   kind: Port['kind'];
   bridge: string;
   macLimit: number;
+  mtu: number;
   link: 'up' | 'down';
   /** Null while the link is down. */
   peer: Peer | null;
@@ -42,8 +45,8 @@ export interface PortStatus extends PortCounters {
   macs: number;
   /** Times a peer attached since the port was added. */
   attaches: number;
-  /** Violations of the protocol by peers since the port was added. */
-  protocolErrors: number;
+  /** Violations of the protocol by peers since the port was added, by kind; those that happened. */
+  protocolErrors: Record<string, number>;
   /** Why the last link ended; empty if none ended yet. */
   lastError: string;
   /** The kind's own options, without secrets. */
@@ -110,15 +113,15 @@ export class Ports {
   set(name: string, changes: PortChanges): void {
     const entry = this.#get(name);
     refuseFixed(name, entry.options, changes);
-    const { bridge = entry.options.bridge, macLimit = entry.options.macLimit } = parse(
-      portChangesSchema,
-      changes,
-      ['ports', name],
-    );
+    const {
+      bridge = entry.options.bridge,
+      macLimit = entry.options.macLimit,
+      mtu = entry.options.mtu,
+    } = parse(portChangesSchema, changes, ['ports', name]);
     this.#bridges.join(bridge, (bridgeId) =>
-      this.#call(name, () => this.#native.setPort(entry.id, bridgeId, macLimit)),
+      this.#call(name, () => this.#native.setPort(entry.id, bridgeId, macLimit, mtu)),
     );
-    entry.options = { ...entry.options, bridge, macLimit };
+    entry.options = { ...entry.options, bridge, macLimit, mtu };
   }
 
   remove(name: string): void {
@@ -148,7 +151,7 @@ export class Ports {
 
   #status(name: string, { id, options }: Entry, states: Map<number, NativePortState>): PortStatus {
     const state = states.get(id);
-    const { kind, bridge, macLimit } = options;
+    const { kind, bridge, macLimit, mtu } = options;
     return {
       name,
       kind,
@@ -158,8 +161,9 @@ export class Ports {
       ...this.#counters.port(id),
       macs: state?.macs ?? 0,
       macLimit,
+      mtu,
       attaches: state?.attaches ?? 0,
-      protocolErrors: state?.protocolErrors ?? 0,
+      protocolErrors: happened(state?.protocolErrors),
       lastError: state?.lastError ?? '',
       options: kindOf(options).show(options),
     };
@@ -189,6 +193,10 @@ export class Ports {
   }
 }
 
+function happened(errors: Record<string, number> = {}): Record<string, number> {
+  return Object.fromEntries(Object.entries(errors).filter(([, times]) => times > 0));
+}
+
 function peerOf(state: NativePortState | undefined): Peer | null {
   if (!state?.link) {
     return null;
@@ -200,7 +208,7 @@ function peerOf(state: NativePortState | undefined): Peer | null {
 /** A port's other options are what it was made of: they change by making it again. */
 function refuseFixed(name: string, current: Port, changes: PortChanges): void {
   const fixed = Object.keys(changes).filter(
-    (key) => key in current && key !== 'bridge' && key !== 'macLimit',
+    (key) => key in current && !(key in portChangesSchema.shape),
   );
   const message = 'cannot change on a live port; remove the port and add it again';
   if (fixed.length > 0) {

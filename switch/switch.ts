@@ -91,7 +91,7 @@ export class Switch {
   }
 
   /**
-   * Changes a live port; its link stays up. Only `bridge` and `macLimit` may change: for anything else remove the port
+   * Changes a live port; its link stays up. Only `bridge`, `macLimit` and `mtu` may change: for anything else remove the port
    * and add it again.
    * @throws {SwitchError} `NOT_FOUND`, `INVALID`.
    */

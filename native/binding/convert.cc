@@ -83,6 +83,25 @@ Mac mac(const Napi::Value& value) {
   return __builtin_bswap64(given << 16);
 }
 
+namespace {
+
+// '': none of its own.
+std::optional<Polling> polling(const Napi::Value& value) {
+  const std::string how = text(value, "polling", 16);
+  if (how.empty()) {
+    return std::nullopt;
+  }
+  return how == "busy"        ? Polling::kBusy
+         : how == "interrupt" ? Polling::kInterrupt
+                              : Polling::kAdaptive;
+}
+
+}  // namespace
+
+uint32_t max_frame(const Napi::Value& mtu) {
+  return static_cast<uint32_t>(number(mtu, "mtu", kMinMtu, kMaxMtu)) + kMtuAllowance;
+}
+
 std::vector<WorkerOptions> worker_options(const Napi::Object& options) {
   const Napi::Value list = options.Get("workers");
   if (!list.IsArray()) {
@@ -95,10 +114,7 @@ std::vector<WorkerOptions> worker_options(const Napi::Object& options) {
     const auto one = array.Get(i).As<Napi::Object>();
     WorkerOptions worker;
     worker.cpu = static_cast<int>(number(one.Get("cpu"), "cpu", -1, CPU_SETSIZE - 1));
-    const std::string polling = text(one.Get("polling"), "polling", 16);
-    worker.polling = polling == "busy"        ? Polling::kBusy
-                     : polling == "interrupt" ? Polling::kInterrupt
-                                              : Polling::kAdaptive;
+    worker.polling = polling(one.Get("polling")).value_or(Polling::kAdaptive);
     workers.push_back(worker);
   }
   return workers;
@@ -150,7 +166,10 @@ memif::Interface memif_interface(const Napi::Object& memif) {
       .secret = text(memif.Get("secret"), "secret", memif::kSecretSize - 1),
       .queues = static_cast<uint16_t>(number(memif.Get("queues"), "queues", 1, kMaxQueues)),
       .log2_ring_size = static_cast<uint8_t>(std::countr_zero(ring_size)),
-      .trusted = boolean(memif.Get("trusted"), "trusted"),
+      .cache_line = static_cast<uint8_t>(
+          number(memif.Get("cacheLine"), "cacheLine", 0, memif::kWideCacheLine)),
+      .memory = {.unsealed = boolean(memif.Get("trusted"), "trusted"),
+                 .huge_pages = boolean(memif.Get("hugePages"), "hugePages")},
   };
 }
 
@@ -169,6 +188,8 @@ PortOptions port_options(const Napi::Object& options) {
   PortOptions port;
   port.bridge = static_cast<uint16_t>(number(options.Get("bridge"), "bridge", 1, kMaxBridges));
   port.mac_limit = static_cast<uint32_t>(number(options.Get("macLimit"), "macLimit", 0, kMaxMacs));
+  port.max_frame = max_frame(options.Get("mtu"));
+  port.polling = polling(options.Get("polling"));
   port.is_client = role == "client";
   port.place = memif_place(memif);
   port.interface = memif_interface(memif);
@@ -191,7 +212,11 @@ Napi::Object port_state(Napi::Env env, const PortState& state) {
   object.Set("macs", state.macs);
   object.Set("lastError", state.last_error);
   object.Set("attaches", state.attaches);
-  object.Set("protocolErrors", state.protocol_errors);
+  Napi::Object errors = Napi::Object::New(env);
+  for (size_t fault = 1; fault < memif::kFaults; ++fault) {
+    errors.Set(memif::kFaultTexts[fault].name, state.protocol_errors[fault]);
+  }
+  object.Set("protocolErrors", errors);
   return object;
 }
 
@@ -209,6 +234,9 @@ Napi::Object event(Napi::Env env, const Event& event) {
       object.Set("type", event.kind == Event::Kind::kLinkDown ? "link-down" : "protocol-error");
       object.Set("port", event.port);
       object.Set("reason", event.text);
+      if (event.kind == Event::Kind::kProtocolError) {
+        object.Set("error", memif::kFaultTexts[static_cast<size_t>(event.fault)].name);
+      }
       break;
     case Event::Kind::kPortFull:
     case Event::Kind::kTableFull:
@@ -244,6 +272,8 @@ Napi::Object limits(Napi::Env env) {
   object.Set("socketPath", sizeof(sockaddr_un::sun_path) - 1);
   object.Set("secret", memif::kSecretSize - 1);
   object.Set("staticAge", kStaticAge);
+  object.Set("minMtu", kMinMtu);
+  object.Set("maxMtu", kMaxMtu);
   return object;
 }
 

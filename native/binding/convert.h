@@ -23,6 +23,9 @@ bool boolean(const Napi::Value& value, const char* name);
 Mac mac(const Napi::Value& value);
 uint64_t mac_number(Mac mac);
 
+// The longest frame of a port with that MTU.
+uint32_t max_frame(const Napi::Value& mtu);
+
 std::vector<WorkerOptions> worker_options(const Napi::Object& options);
 BridgeOptions bridge_options(const Napi::Object& options);
 PortOptions port_options(const Napi::Object& options);

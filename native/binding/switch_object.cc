@@ -125,7 +125,8 @@ Napi::Value SwitchObject::add_port(const Napi::CallbackInfo& info) {
 
 void SwitchObject::set_port(const Napi::CallbackInfo& info) {
   const auto limit = static_cast<uint32_t>(number(info[2], "macLimit", 0, kMaxMacs));
-  check(info.Env(), switch_->set_port(port_number(info[0]), bridge_number(info[1]), limit));
+  check(info.Env(),
+        switch_->set_port(port_number(info[0]), bridge_number(info[1]), limit, max_frame(info[3])));
 }
 
 void SwitchObject::remove_port(const Napi::CallbackInfo& info) {

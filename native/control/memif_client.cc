@@ -71,7 +71,8 @@ void MemifClient::readable(PortId port) {
         end(*caller, "the peer closed the connection", false);
         return;
       case Channel::Receive::kMalformed:
-        end(*caller, "a record that is not 128 bytes", true);
+        owner_.refused(port, memif::Reason(memif::Fault::kRecord));
+        end(*caller, memif::words(memif::Fault::kRecord), true);
         return;
       case Channel::Receive::kRecord:
         if (!take(*caller, record)) {
@@ -96,7 +97,7 @@ bool MemifClient::take(Caller& caller, const memif::Record& record) {
       memif::Reason reason = owner_.attached(caller.port, std::move(caller.handshake->link()),
                                              caller.channel->credentials());
       if (!reason.empty()) {
-        end(caller, reason, true);
+        end(caller, reason.text, true);
         return false;
       }
       caller.attached = true;
@@ -106,12 +107,11 @@ bool MemifClient::take(Caller& caller, const memif::Record& record) {
     case ClientHandshake::Step::kEnd:
       break;
   }
-  const std::string reason = caller.handshake->reason();
-  const bool by_peer = record.message.type == memif::MessageType::kDisconnect;
-  if (!by_peer || !caller.attached) {
+  const memif::Reason reason = caller.handshake->reason();
+  if (reason.fault != memif::Fault::kNone) {
     owner_.refused(caller.port, reason);
   }
-  end(caller, reason, !by_peer);
+  end(caller, reason.text, record.message.type != memif::MessageType::kDisconnect);
   return false;
 }
 
@@ -134,7 +134,8 @@ void MemifClient::tick() {
   const auto now = Clock::now();
   for (Caller& caller : callers_) {
     if (caller.channel && !caller.attached && caller.since + kHandshakeTime < now) {
-      end(caller, "the handshake took too long", true);
+      owner_.refused(caller.port, memif::Reason(memif::Fault::kTimeout));
+      end(caller, memif::words(memif::Fault::kTimeout), true);
     } else if (!caller.channel && caller.next <= now) {
       dial(caller);
     }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "memif/channel.h"
+#include "memif/fault.h"
 #include "memif/link.h"
 #include "tables/limits.h"
 
@@ -16,7 +17,7 @@ class MemifOwner {
   virtual memif::Reason attached(PortId port, memif::Link link, memif::PeerCredentials peer) = 0;
   virtual void detached(PortId port, const std::string& reason) = 0;
   // A peer broke the protocol or was refused; the port is unchanged.
-  virtual void refused(PortId port, const std::string& reason) = 0;
+  virtual void refused(PortId port, const memif::Reason& reason) = 0;
 };
 
 }  // namespace memswitch

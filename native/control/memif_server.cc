@@ -12,6 +12,7 @@ namespace memswitch {
 
 using memif::Address;
 using memif::Channel;
+using memif::Fault;
 using memif::new_socket;
 using memif::ServerHandshake;
 
@@ -137,16 +138,32 @@ MemifServer::Served* MemifServer::served(Listener& listener, PortId port) {
   return found == listener.served.end() ? nullptr : &found->second;
 }
 
-void MemifServer::expel(PortId port, const std::string& reason) {
+void MemifServer::pause(Served& served) {
   const auto now = Clock::now();
+  const bool again = now - served.expelled < kForgiven;
+  served.pause = again ? std::min<Clock::duration>(served.pause * 2, kLongestPause) : kFirstPause;
+  served.expelled = now;
+}
+
+void MemifServer::expel(PortId port, const std::string& reason) {
   for (auto& [address, listener] : listeners_) {
     if (Served* one = served(*listener, port)) {
-      const bool again = now - one->expelled < kForgiven;
-      one->pause = again ? std::min<Clock::duration>(one->pause * 2, kLongestPause) : kFirstPause;
-      one->expelled = now;
+      pause(*one);
     }
   }
   disconnect(port, reason);
+}
+
+void MemifServer::offend(Listener& listener, Connection& connection, const memif::Reason& reason) {
+  if (connection.claimed != kNoPort) {
+    owner_.refused(connection.claimed, reason);
+    // Not for a stranger who does not know the secret, nor for one who was stopped half-way: they would keep out
+    // whom the port is for.
+    if (reason.fault != Fault::kRefused && reason.fault != Fault::kTimeout) {
+      pause(*served(listener, connection.claimed));
+    }
+  }
+  end(listener, connection, reason.text, true);
 }
 
 MemifServer::Connection* MemifServer::connection_of(Listener& listener, PortId port) {
@@ -230,27 +247,27 @@ std::optional<memif::Interface> MemifServer::claim(Listener& listener, Connectio
                                                    uint32_t id, memif::Reason& reason) {
   const auto found = listener.served.find(id);
   if (found == listener.served.end()) {
-    reason = "no port has id " + std::to_string(id) + " on this socket";
+    reason = {Fault::kRefused, "no port has id " + std::to_string(id) + " on this socket"};
     return std::nullopt;
   }
   const Served& one = found->second;
-  if (!one.allowed.takes(connection.channel.credentials())) {
-    reason = "your user and group may not attach to this port";
-    return std::nullopt;
-  }
   if (Clock::now() - one.expelled < one.pause) {
-    reason = "paused after a violation of the protocol; try again later";
+    reason = {Fault::kRefused, "paused after a violation of the protocol; try again later"};
     return std::nullopt;
   }
   if (Connection* other = connection_of(listener, one.port)) {
     // A client that died and came back at once can be seen before its old connection's end.
     if (!other->channel.hung_up()) {
-      reason = "id " + std::to_string(id) + " is in use by another peer";
+      reason = {Fault::kRefused, "id " + std::to_string(id) + " is in use by another peer"};
       return std::nullopt;
     }
     end(listener, *other, "the peer closed the connection", false);
   }
   connection.claimed = one.port;
+  if (!one.allowed.takes(connection.channel.credentials())) {
+    reason = {Fault::kRefused, "your user and group may not attach to this port"};
+    return std::nullopt;
+  }
   return one.interface;
 }
 
@@ -270,7 +287,7 @@ void MemifServer::readable(Listener& listener, int fd) {
         end(listener, *found, "the peer closed the connection", false);
         return;
       case Channel::Receive::kMalformed:
-        end(listener, *found, "a record that is not 128 bytes", true);
+        offend(listener, *found, memif::Reason(Fault::kRecord));
         return;
       case Channel::Receive::kRecord:
         if (!take(listener, *found, record)) {
@@ -295,12 +312,11 @@ bool MemifServer::take(Listener& listener, Connection& connection, memif::Record
     case ServerHandshake::Step::kEnd:
       break;
   }
-  const std::string reason = connection.handshake.reason();
-  const bool by_peer = connection.handshake.by_peer();
-  if (!by_peer && connection.claimed != kNoPort) {
-    owner_.refused(connection.claimed, reason);
+  if (connection.handshake.by_peer()) {
+    end(listener, connection, connection.handshake.reason().text, false);
+  } else {
+    offend(listener, connection, memif::Reason(connection.handshake.reason()));
   }
-  end(listener, connection, reason, !by_peer);
   return false;
 }
 
@@ -316,7 +332,7 @@ bool MemifServer::connect(Listener& listener, Connection& connection,
           owner_.attached(port, memif::server_link(std::move(connection.handshake.attachment())),
                           connection.channel.credentials());
       !reason.empty()) {
-    end(listener, connection, reason, true);
+    end(listener, connection, reason.text, true);
     return false;
   }
   connection.attached = port;
@@ -349,7 +365,7 @@ void MemifServer::expire() {
     for (auto at = listener->connections.begin(); at != listener->connections.end();) {
       Connection& connection = *at++;
       if (connection.attached == kNoPort && connection.since < before) {
-        end(*listener, connection, "the handshake took too long", true);
+        offend(*listener, connection, memif::Reason(Fault::kTimeout));
       }
     }
   }

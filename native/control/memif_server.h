@@ -93,6 +93,9 @@ class MemifServer {
   std::optional<memif::Interface> claim(Listener& listener, Connection& connection, uint32_t id,
                                         memif::Reason& reason);
   bool connect(Listener& listener, Connection& connection, const memif::Message& answer);
+  // The peer broke the rules, or was refused.
+  void offend(Listener& listener, Connection& connection, const memif::Reason& reason);
+  static void pause(Served& served);
   void end(Listener& listener, Connection& connection, const std::string& reason, bool tell_peer);
   Served* served(Listener& listener, PortId port);
   Connection* connection_of(Listener& listener, PortId port);

@@ -15,7 +15,7 @@ Switch::Switch(const std::vector<WorkerOptions>& workers, Tell tell)
       alarm_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   ids_[kNoPort] = true;
   const Guard guard(lock_);
-  reactor_.watch(alarm_.get(), [this] { look_for_violations(); });
+  reactor_.watch(alarm_.get(), [this] { look_for_faults(); });
   reactor_.start([this] { tick(); });
 }
 
@@ -147,6 +147,8 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
   ids_[id] = true;
   Record& record = ports_[id];
   record.port = std::make_unique<MemifPort>(id, bridge.get(), quota_of(options.mac_limit));
+  record.port->max_frame.store(options.max_frame);
+  record.polling = options.polling;
   record.bridge = std::move(bridge);
   shared_.ports[id].store(record.port.get());
   if (options.is_client) {
@@ -156,12 +158,14 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
                  .secret = options.interface.secret,
                  .queues = options.interface.queues,
                  .log2_ring_size = options.interface.log2_ring_size,
-                 .buffer_size = options.buffer_size});
+                 .buffer_size = options.buffer_size,
+                 .cache_line = options.interface.cache_line == 0 ? memif::kCacheLine
+                                                                 : options.interface.cache_line});
   }
   return {};
 }
 
-Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit) {
+Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit, uint32_t max_frame) {
   const Guard guard(lock_);
   Record* record = nullptr;
   std::shared_ptr<Bridge> next;
@@ -172,6 +176,7 @@ Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit) {
     return status;
   }
   record->port->macs.set_limit(quota_of(mac_limit));
+  record->port->max_frame.store(max_frame);
   if (next == record->bridge) {
     return {};
   }
@@ -314,13 +319,16 @@ std::vector<RxQueue*> queues_of(const MemifLink& link) {
 memif::Reason Switch::attached(PortId id, memif::Link link, memif::PeerCredentials peer) {
   Record& record = ports_.at(id);
   record.link = std::make_unique<MemifLink>(*record.port, std::move(link), alarm_.get());
+  for (RxQueue* queue : queues_of(*record.link)) {
+    queue->polling = record.polling;
+  }
   record.credentials = peer;
   ++record.attaches;
   record.port->link.store(record.link.get());
   if (!workers_.add(queues_of(*record.link))) {
     record.port->link.store(nullptr);
     reclaim_.retire(std::move(record.link));
-    return "the workers have too many queues";
+    return {memif::Fault::kRefused, "the workers have too many queues"};
   }
   update_members(*record.bridge);
   tell_({.kind = Event::Kind::kLinkUp, .port = id, .text = record.link->peer()});
@@ -337,31 +345,34 @@ void Switch::detached(PortId id, const std::string& reason) {
   tell_({.kind = Event::Kind::kLinkDown, .port = id, .text = reason});
 }
 
-void Switch::refused(PortId id, const std::string& reason) {
+void Switch::refused(PortId id, const memif::Reason& reason) {
   Record& record = ports_.at(id);
-  ++record.protocol_errors;
-  record.last_error = reason;
-  tell_({.kind = Event::Kind::kProtocolError, .port = id, .text = reason});
+  ++record.protocol_errors[static_cast<size_t>(reason.fault)];
+  record.last_error = reason.text;
+  tell_({.kind = Event::Kind::kProtocolError,
+         .port = id,
+         .fault = reason.fault,
+         .text = reason.text});
 }
 
 // --- the control thread --------------------------------------------------------------------------------------------
 
-void Switch::look_for_violations() {
+void Switch::look_for_faults() {
   uint64_t alarms = 0;
   [[maybe_unused]] const ssize_t taken = ::read(alarm_.get(), &alarms, sizeof alarms);
-  std::vector<std::pair<PortId, std::string>> found;
+  std::vector<std::pair<PortId, memif::Fault>> found;
   for (const auto& [id, record] : ports_) {
     if (record.link) {
       record.link->look_for_losses();
     }
-    if (record.link && record.link->violation() != memif::Violation::kNone) {
-      found.emplace_back(id, memif::violation_text(record.link->violation()));
+    if (record.link && record.link->fault() != memif::Fault::kNone) {
+      found.emplace_back(id, record.link->fault());
     }
   }
-  for (const auto& [id, reason] : found) {
-    refused(id, reason);
-    server_.expel(id, reason);
-    client_.disconnect(id, reason);
+  for (const auto& [id, fault] : found) {
+    refused(id, memif::Reason(fault));
+    server_.expel(id, memif::words(fault));
+    client_.disconnect(id, memif::words(fault));
   }
 }
 
@@ -375,7 +386,7 @@ void Switch::tick() {
   }
   if (const uint64_t losses = memif::Guard::losses(); losses != losses_seen_) {
     losses_seen_ = losses;
-    look_for_violations();
+    look_for_faults();
   }
   client_.tick();
   tell_notices();

@@ -3,6 +3,7 @@
 // passed (control/reclaim.h).
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -26,12 +27,16 @@ namespace memswitch {
 struct PortOptions {
   uint16_t bridge = 0;
   uint32_t mac_limit = 0;  // 0: as many as the bridge takes
+  uint32_t max_frame = kMaxFrame;
+  std::optional<Polling> polling{};  // of its queues; none: as the worker does
   bool is_client = false;
   MemifServer::Place place{};
   memif::Interface interface {};
   Allowed allowed{};
   uint32_t buffer_size = 2048;  // of a client
 };
+
+using FaultCounts = std::array<uint32_t, memif::kFaults>;
 
 struct PortState {
   PortId id = kNoPort;
@@ -43,7 +48,7 @@ struct PortState {
   uint32_t macs = 0;
   std::string last_error;
   uint32_t attaches = 0;
-  uint32_t protocol_errors = 0;
+  FaultCounts protocol_errors{};
 };
 
 struct Event {
@@ -54,6 +59,7 @@ struct Event {
   uint16_t bridge = 0;
   Mac mac = 0;
   uint64_t count = 0;
+  memif::Fault fault = memif::Fault::kNone;
   std::string text{};  // the peer's name, or a reason
 };
 
@@ -71,7 +77,7 @@ class Switch final : private MemifOwner {
   Status bridge_macs(uint16_t bridge, uint32_t& count);
 
   Status add_port(const PortOptions& options, PortId& port);
-  Status set_port(PortId port, uint16_t bridge, uint32_t mac_limit);
+  Status set_port(PortId port, uint16_t bridge, uint32_t mac_limit, uint32_t max_frame);
   Status remove_port(PortId port);
   std::vector<PortState> port_states();
 
@@ -98,15 +104,16 @@ class Switch final : private MemifOwner {
     std::unique_ptr<MemifPort> port;
     std::shared_ptr<Bridge> bridge;
     std::unique_ptr<MemifLink> link;
+    std::optional<Polling> polling;
     memif::PeerCredentials credentials;
     std::string last_error;
     uint32_t attaches = 0;
-    uint32_t protocol_errors = 0;
+    FaultCounts protocol_errors{};
   };
 
   memif::Reason attached(PortId port, memif::Link link, memif::PeerCredentials peer) override;
   void detached(PortId port, const std::string& reason) override;
-  void refused(PortId port, const std::string& reason) override;
+  void refused(PortId port, const memif::Reason& reason) override;
 
   // With the lock held.
   Status need_bridge(uint16_t number, std::shared_ptr<Bridge>& bridge) const;
@@ -114,7 +121,7 @@ class Switch final : private MemifOwner {
   [[nodiscard]] PortId free_id() const;
   void update_members(Bridge& bridge);
   void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
-  void look_for_violations();
+  void look_for_faults();
   void tick();
   void each_second();
   void tell_notices();

@@ -1,6 +1,26 @@
+#include <array>
+
 #include "dataplane/worker.h"
 
 namespace memswitch {
+
+namespace {
+
+// Those of the group that the port's MTU lets pass; the others are dropped.
+std::span<const uint8_t> short_enough(const Burst& burst, std::span<const uint8_t> which,
+                                      uint32_t max_frame, PortCounters& counters,
+                                      std::array<uint8_t, kBurst>& kept) {
+  size_t count = 0;
+  for (const uint8_t i : which) {
+    if (burst.frames[i].length <= max_frame) {
+      kept[count++] = i;
+    }
+  }
+  counters.drop(Drop::kTooLong, which.size() - count);
+  return {kept.data(), count};
+}
+
+}  // namespace
 
 // Each group to its port in one call. An address may still name a port that has just left the bridge or the
 // switch; such frames end here, so that bridges stay apart at every moment.
@@ -11,8 +31,15 @@ void deliver(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
       worker.counters_of(in.id()).drop(Drop::kNoDestination, group.count);
       continue;
     }
-    port->transmit(burst, {group.which.data(), group.count}, worker.index,
-                   worker.counters_of(group.port));
+    std::span<const uint8_t> which{group.which.data(), group.count};
+    PortCounters& counters = worker.counters_of(group.port);
+    std::array<uint8_t, kBurst> kept;
+    if (const uint32_t most = port->max_frame.load(std::memory_order_relaxed); burst.longest > most)
+        [[unlikely]] {
+      which = short_enough(burst, which, most, counters, kept);
+    }
+    port->transmit(burst, which, worker.index, counters);
+    worker.unsettled.add(group.port);
   }
   worker.groups.clear();
 }

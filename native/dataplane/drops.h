@@ -19,6 +19,7 @@ enum class Drop : uint8_t {
   kLinkDown,
   kRingFull,
   kNoRoom,
+  kTooLong,
   kQueueBusy,
 };
 
@@ -32,7 +33,7 @@ struct DropText {
 
 inline constexpr std::array<DropText, kDropReasons> kDropTexts{{
     {"runt", false, "The frame is shorter than an Ethernet header (14 bytes)."},
-    {"oversize", false, "The frame is longer than 65,535 bytes."},
+    {"oversize", false, "The frame is longer than the MTU of the port it came from allows."},
     {"bad_source", false, "The source address is zero or a group address, which nobody can have."},
     {"reserved", false,
      "The destination is one of 01:80:C2:00:00:00 to 0F, which a bridge must not forward (IEEE "
@@ -44,6 +45,7 @@ inline constexpr std::array<DropText, kDropReasons> kDropTexts{{
     {"link_down", true, "The destination's port has no peer attached."},
     {"ring_full", true, "The receiver has no free buffer: it takes frames slower than they come."},
     {"no_room", true, "The frame is longer than the receiver's buffers together."},
+    {"too_long", true, "The frame is longer than the MTU of the port it was to leave by allows."},
     {"queue_busy", true, "Another worker held the port's transmit queue for too long."},
 }};
 

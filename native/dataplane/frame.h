@@ -18,6 +18,12 @@ inline constexpr uint32_t kMinFrame =
     14;  // an Ethernet header; padding to 60 is the wire's business
 inline constexpr uint32_t kMaxFrame = 65535;  // the most that any port carries
 
+// What a frame may have beyond its port's MTU: an Ethernet header and a VLAN tag, as Linux bridges allow
+// (is_skb_forwardable()).
+inline constexpr uint32_t kMtuAllowance = 18;
+inline constexpr uint32_t kMinMtu = 68;  // RFC 791: every host takes 68 bytes
+inline constexpr uint32_t kMaxMtu = kMaxFrame - kMtuAllowance;
+
 // A frame may lie in several pieces of its sender's memory.
 inline constexpr uint16_t kMaxSegments = 256;
 inline constexpr uint16_t kBurstSegments = 512;
@@ -51,6 +57,7 @@ struct Burst {
   uint16_t count = 0;     // frames
   uint16_t slots = 0;     // what release() gives back: descriptors of a ring
   uint16_t segments = 0;  // used of `pieces`
+  uint32_t longest = 0;   // bytes of the longest frame; classify()
   std::array<Frame, kBurst> frames;
   std::array<Segment, kBurstSegments> pieces;
 

@@ -61,17 +61,21 @@ void learn(Burst& burst, Worker& worker, Port& in, Bridge& bridge) {
   }
   const MacTable::Age now = worker.shared.clock.load(std::memory_order_relaxed);
   Mac last = 0;
+  uint16_t first = 0;  // of the run, which has the hash
+  bool seen = false;
   for (uint16_t i = 0; i < burst.count; ++i) {
     const Mac mac = burst.source[i];
-    if (mac == last) {
+    if (mac != last) {
+      last = mac;
+      first = i;
+      seen = false;
+    }
+    if (seen || burst.dropped[i]) {
       continue;
     }
-    last = mac;
-    if (burst.dropped[i]) {
-      continue;
-    }
+    seen = true;
     const MacTable::Learn result =
-        bridge.macs.learn(mac, burst.source_hash[i], in.id(), in.macs, now);
+        bridge.macs.learn(mac, burst.source_hash[first], in.id(), in.macs, now);
     if (result.result != MacTable::Learned::kKnown) [[unlikely]] {
       learned(result, mac, worker, in, bridge);
     }

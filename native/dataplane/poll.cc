@@ -8,6 +8,7 @@
 //   look_up    where the destinations are: sorted by the port they leave by
 //   deliver    each group to its port in one call
 //   release    the buffers go back to their owner
+//   settle     later: receivers that fell asleep meanwhile are woken
 #include "dataplane/pollset.h"
 #include "dataplane/worker.h"
 #include "tables/bridge.h"
@@ -25,7 +26,7 @@ uint16_t forward(RxQueue& queue, Worker& worker) {
   Port& in = queue.port();
   PortCounters& counters = worker.counters_of(in.id());
   snapshot(burst);
-  classify(burst, counters);
+  classify(burst, counters, in.max_frame.load(std::memory_order_relaxed));
   if (Bridge* bridge = in.bridge.load(std::memory_order_acquire)) [[likely]] {
     hash(burst, *bridge);
     learn(burst, worker, in, *bridge);

@@ -45,10 +45,12 @@ std::span<RxQueue* const> Pollset::active() {
 void Pollset::take_plan() {
   serial_ = plan_->serial;
   active_count_ = drowsy_count_ = queues_ = 0;
+  sleepless_ = worker_.polling == Polling::kBusy;
   for (RxQueue* queue : plan_->slots) {
     if (queue != nullptr) {
       ++queues_;
       queue->drowsy = false;
+      sleepless_ = sleepless_ && how(*queue) == Polling::kBusy;
       activate(*queue);
     }
   }
@@ -72,15 +74,24 @@ void Pollset::after(uint32_t frames) {
   } else {
     _mm_pause();
   }
-  if (worker_.polling == Polling::kBusy) {
+  const bool look = now - looked_ >= kLook_us * us_;
+  if (look) {
+    looked_ = now;
+  }
+  if (frames == 0 || look) {
+    settle(worker_);
+  }
+  if (sleepless_) {
     return;
   }
   const uint64_t spin = worker_.polling == Polling::kInterrupt ? 0 : kSpin_us * us_;
-  if (frames == 0 && now - busy_until_ >= spin) {
+  const bool idle = frames == 0 && now - busy_until_ >= spin;
+  if (idle || look) {
+    park(idle ? 0 : kPark_us * us_);
+  }
+  if (active_count_ == 0) {
     sleep();
-  } else if (now - looked_ >= kLook_us * us_) {
-    looked_ = now;
-    park(kPark_us * us_);
+  } else if (look) {
     if (drowsy_count_ > 0 && now - drowsed_ >= kNap_ms * 1000 * us_) {
       look_again_at_parked();
     }
@@ -94,7 +105,8 @@ void Pollset::park(uint64_t idle) {
   size_t kept = 0;
   for (size_t i = 0; i < active_count_; ++i) {
     RxQueue* queue = active_[i];
-    if (worker_.now - queue->last_frame < idle) {
+    const uint64_t patience = how(*queue) == Polling::kInterrupt ? 0 : idle;
+    if (how(*queue) == Polling::kBusy || worker_.now - queue->last_frame < patience) {
       active_[kept++] = queue;
     } else if (queue->arm()) {
       queue->disarm();
@@ -149,7 +161,6 @@ bool Pollset::take_wakeups(int timeout_ms) {
 }
 
 void Pollset::sleep() {
-  park(0);
   while (active_count_ == 0 && !worker_.shared.stop.load(std::memory_order_relaxed)) {
     const bool nap = drowsy_count_ > 0;
     worker_.counters.sleeps.add(1);

@@ -8,6 +8,9 @@
 //   adaptive   as above
 //   interrupt  sleeps at the first empty round
 //
+// A queue may differ from its worker: a busy one is never parked and keeps the worker awake, an interrupt one is parked
+// whenever it is found empty at kLook.
+//
 // Parking is a race with senders: unmask the interrupt, then look once more (RxQueue::arm does both, with a full fence
 // between). That closes our half. A sender may lack the fence on its side (DPDK and libmemif do) and read the old mask
 // while its new index is still in its store buffer; so queues just parked are looked at once again after kNap, when
@@ -40,7 +43,10 @@ class Pollset {
 
   void take_plan();
   void activate(RxQueue& queue);
-  // Parks the active queues that have been empty for `idle` cycles; one with frames waiting stays.
+  [[nodiscard]] Polling how(const RxQueue& queue) const {
+    return queue.polling.value_or(worker_.polling);
+  }
+  // Parks the active queues that have been empty for `idle` cycles; busy ones and those with frames waiting stay.
   void park(uint64_t idle);
   void note_drowsy(RxQueue& queue);
   // Wakes those whose eventfd was written to. Returns whether anything, also the mailbox, spoke.
@@ -56,6 +62,7 @@ class Pollset {
   size_t active_count_ = 0;
   size_t drowsy_count_ = 0;
   size_t queues_ = 0;
+  bool sleepless_ = false;  // the worker and all its queues are busy
 
   const uint64_t us_;     // cycles in a microsecond
   uint64_t busy_until_;   // the last round that moved a frame

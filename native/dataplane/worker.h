@@ -11,13 +11,12 @@
 #include "dataplane/frame.h"
 #include "dataplane/groups.h"
 #include "dataplane/notices.h"
+#include "dataplane/unsettled.h"
 #include "memif/fd.h"
 #include "ports/port.h"
 #include "tables/epoch.h"
 
 namespace memswitch {
-
-enum class Polling : uint8_t { kBusy, kAdaptive, kInterrupt };
 
 // The receive queues a worker polls. Replaced as a whole by control, each time with a new serial number from 1 on. A
 // queue keeps its slot for life, and its wake descriptor is known to the worker's epoll set by that number.
@@ -59,6 +58,7 @@ struct Worker {
   uint64_t now = 0;  // the end of the last round, in cycles
   Burst burst;
   Groups groups;
+  Unsettled unsettled;
 
   PortCounters& counters_of(PortId port) { return port_counters[port]; }
 };
@@ -67,10 +67,12 @@ struct Worker {
 void poll(Worker& worker);
 // One burst of each queue; returns the frames moved.
 uint32_t poll_once(Worker& worker, std::span<RxQueue* const> queues);
+// Wakes peers that went to sleep while frames were on their way to them (unsettled.h).
+void settle(Worker& worker);
 
 // The stages of a burst, in their order.
 void snapshot(Burst& burst);
-void classify(Burst& burst, PortCounters& in);
+void classify(Burst& burst, PortCounters& in, uint32_t max_frame);
 void hash(Burst& burst, const Bridge& bridge);
 void learn(Burst& burst, Worker& worker, Port& in, Bridge& bridge);
 void look_up(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge);

@@ -9,13 +9,13 @@ namespace memswitch::memif {
 namespace {
 
 Ring server_ring(const Attachment& attachment, const RingPlace& place) {
-  std::byte* base = attachment.regions[place.region].base() + place.offset;
-  auto* header = reinterpret_cast<RingHeader*>(base);
+  const RingMemory memory =
+      ring_at(attachment.regions[place.region].base() + place.offset, attachment.cache_line);
   Ring ring{};
-  ring.slots = reinterpret_cast<Descriptor*>(header->descriptors);
-  ring.peer_index = &header->head;
-  ring.own_index = &header->tail;
-  ring.flags = &header->flags;
+  ring.slots = memory.slots;
+  ring.peer_index = &memory.header->head;
+  ring.own_index = memory.tail;
+  ring.flags = &memory.header->flags;
   ring.size = static_cast<uint16_t>(1U << place.log2_size);
   ring.mask = static_cast<uint16_t>(ring.size - 1);
   ring.position = load_acquire(ring.own_index);

@@ -21,7 +21,8 @@ struct RingPlace {
 
 struct Attachment {
   uint32_t id = 0;
-  std::string peer;  // the name the client gives itself, cleaned
+  std::string peer;                 // the name the client gives itself, cleaned
+  uint8_t cache_line = kCacheLine;  // that its rings are laid out by
   std::vector<Region> regions;
   std::vector<RingPlace> from_client;  // S2M, by queue
   std::vector<RingPlace> to_client;    // M2S, by queue

@@ -13,9 +13,6 @@
 
 namespace memswitch::memif {
 
-// Why something was refused, in words for the peer and for people; empty: it was not.
-using Reason = std::string;
-
 struct Record {
   Message message{};
   std::vector<UniqueFd> fds;  // more than one is a violation, but none may leak

@@ -26,18 +26,21 @@ ClientHandshake::Step ClientHandshake::take(const Record& record, Message& answe
   if (message.type == MessageType::kAck && !queue_.empty()) {
     return next(answer, fd);
   }
-  if (message.type == MessageType::kConnected && greeted_ && queue_.empty()) {
+  if (message.type == MessageType::kConnected && greeted_ && queue_.empty() && !connected_) {
     link_.peer = take_text(message.connect.name, sizeof message.connect.name);
     lend_buffers();
+    connected_ = true;
     return Step::kConnected;
   }
   if (message.type == MessageType::kDisconnect) {
     const Disconnect& d = message.disconnect;
     const std::string words = take_text(d.reason, sizeof d.reason);
-    reason_ = words.empty() ? "the peer disconnected" : words;
+    reason_ = {connected_ ? Fault::kNone : Fault::kRefused,
+               words.empty() ? "the peer disconnected" : words};
   } else {
-    reason_ =
-        "message type " + std::to_string(static_cast<unsigned>(message.type)) + " out of order";
+    reason_ = {
+        Fault::kOrder,
+        "message type " + std::to_string(static_cast<unsigned>(message.type)) + " out of order"};
   }
   return Step::kEnd;
 }
@@ -61,13 +64,13 @@ ClientHandshake::Step ClientHandshake::next(Message& answer, int& fd) {
 
 Reason ClientHandshake::prepare(const Hello& hello) {
   if (hello.min_version > kVersion || hello.max_version < kVersion) {
-    return "the server does not speak memif 2.0";
+    return {Fault::kRefused, "the server does not speak memif 2.0"};
   }
   const auto queues = static_cast<uint16_t>(
       std::min<uint32_t>(options_.queues, std::min(hello.max_s2m_ring, hello.max_m2s_ring) + 1U));
   options_.log2_ring_size = std::min(options_.log2_ring_size, hello.max_log2_ring_size);
   if (options_.log2_ring_size < 1 || options_.log2_ring_size > kMaxLog2RingSize) {
-    return "the server takes no rings";
+    return {Fault::kRefused, "the server takes no rings"};
   }
   introduce();
   if (Reason reason = make_memory(queues); !reason.empty()) {
@@ -92,10 +95,11 @@ void ClientHandshake::introduce() {
 // All rings, those from the client first, then a buffer for each slot in the same order.
 Reason ClientHandshake::make_memory(uint16_t queues) {
   const uint64_t slots = uint64_t{2} * queues << options_.log2_ring_size;
-  const uint64_t rings = uint64_t{2} * queues * ring_bytes(options_.log2_ring_size);
+  const uint64_t rings =
+      uint64_t{2} * queues * ring_bytes(options_.log2_ring_size, options_.cache_line);
   const uint64_t size = rings + slots * options_.buffer_size;
   if (size > UINT32_MAX) {
-    return "rings and buffers of more than 4 GiB";  // offsets are 32 bits
+    return {Fault::kRegion, "rings and buffers of more than 4 GiB"};  // offsets are 32 bits
   }
   if (Reason reason = Region::create(size, file_, link_.regions.emplace_back()); !reason.empty()) {
     return reason;
@@ -123,15 +127,15 @@ Reason ClientHandshake::make_memory(uint16_t queues) {
 Reason ClientHandshake::make_ring(bool from_client, uint16_t index, uint32_t& offset) {
   UniqueFd doorbell(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!doorbell) {
-    return "no descriptor left for an eventfd";
+    return {Fault::kRing, "no descriptor left for an eventfd"};
   }
-  auto* header = reinterpret_cast<RingHeader*>(link_.regions[0].base() + offset);
-  header->cookie = kCookie;
+  const RingMemory memory = ring_at(link_.regions[0].base() + offset, options_.cache_line);
+  memory.header->cookie = kCookie;
   Ring ring{};
-  ring.slots = reinterpret_cast<Descriptor*>(header->descriptors);
-  ring.peer_index = &header->tail;
-  ring.own_index = &header->head;
-  ring.flags = &header->flags;
+  ring.slots = memory.slots;
+  ring.peer_index = memory.tail;
+  ring.own_index = &memory.header->head;
+  ring.flags = &memory.header->flags;
   ring.size = static_cast<uint16_t>(1U << options_.log2_ring_size);
   ring.mask = static_cast<uint16_t>(ring.size - 1);
   (from_client ? ring.peer_bias : ring.own_bias) = ring.size;
@@ -151,7 +155,7 @@ Reason ClientHandshake::make_ring(bool from_client, uint16_t index, uint32_t& of
                   .private_header_size = 0};
   queue_.push_back({add, doorbell.get()});
   link_.doorbells.push_back(std::move(doorbell));
-  offset += static_cast<uint32_t>(ring_bytes(options_.log2_ring_size));
+  offset += static_cast<uint32_t>(ring_bytes(options_.log2_ring_size, options_.cache_line));
   return {};
 }
 

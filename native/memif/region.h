@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "memif/channel.h"
+#include "memif/fault.h"
 #include "memif/fd.h"
 #include "memif/guard.h"
 
@@ -24,8 +24,15 @@ class Region {
   Region& operator=(const Region&) = delete;
   ~Region();
 
-  // Checks the file against the announced size and maps it. `sealed`: insist on F_SEAL_SHRINK.
-  [[nodiscard]] static Reason map(const UniqueFd& file, uint64_t size, bool sealed, Region& region);
+  // Files that could be cut short under us, and are taken all the same.
+  struct Policy {
+    bool unsealed = false;   // of tmpfs, without F_SEAL_SHRINK
+    bool huge_pages = true;  // of hugetlbfs, which few kernels seal
+  };
+
+  // Checks the file against the announced size and maps it.
+  [[nodiscard]] static Reason map(const UniqueFd& file, uint64_t size, Policy policy,
+                                  Region& region);
 
   // Makes a sealed region of our own (the client's side) and keeps its descriptor for the peer in `file`.
   [[nodiscard]] static Reason create(uint64_t size, UniqueFd& file, Region& region);

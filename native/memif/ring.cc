@@ -1,7 +1,5 @@
 #include "memif/ring.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "dataplane/copy.h"
@@ -11,10 +9,10 @@ namespace memswitch::memif {
 namespace {
 
 // The pieces of a chain from its second on. Returns the slots taken; 0: it is not complete yet, has to wait for the
-// next burst, or is a violation.
+// next burst, or is a fault.
 [[gnu::noinline]] uint16_t receive_chain(const Ring& ring, const RegionTable& regions, uint16_t at,
                                          uint16_t waiting, Frame& frame, Burst& burst,
-                                         Violation& violation) {
+                                         Fault& fault) {
   if (burst.segments + kMaxSegments > kBurstSegments) {
     return 0;
   }
@@ -22,11 +20,11 @@ namespace {
   frame.length = std::min(frame.length, kMaxFrame + 1);  // so that the sum can't run over
   for (uint16_t i = 0; i < waiting; ++i) {
     const Descriptor d = load_once(&ring.slots[static_cast<uint16_t>(at + i) & ring.mask]);
-    violation = check(d, regions);
-    if (violation == Violation::kNone && i == kMaxSegments) {
-      violation = Violation::kEndlessChain;
+    fault = check(d, regions);
+    if (fault == Fault::kNone && i == kMaxSegments) {
+      fault = Fault::kEndlessChain;
     }
-    if (violation != Violation::kNone) {
+    if (fault != Fault::kNone) {
       return 0;
     }
     burst.pieces[frame.segment + i] = {regions.views[d.region].base + d.offset, d.length};
@@ -38,36 +36,18 @@ namespace {
     }
   }
   if (waiting + 1 == ring.size) {
-    violation = Violation::kEndlessChain;  // there is no slot left in which it could end
+    fault = Fault::kEndlessChain;  // there is no slot left in which it could end
   }
   return 0;
 }
 
 }  // namespace
 
-const char* violation_text(Violation violation) {
-  switch (violation) {
-    case Violation::kNone:
-      return "";
-    case Violation::kIndexJump:
-      return "ring index moved by more than the ring's size";
-    case Violation::kBadRegion:
-      return "descriptor names a region that was not announced";
-    case Violation::kOutsideRegion:
-      return "descriptor reaches outside its region";
-    case Violation::kEndlessChain:
-      return "chained descriptors never end";
-    case Violation::kLostMemory:
-      return "a region's memory vanished: its file was cut short, or no page could be had";
-  }
-  return "";
-}
-
-Violation receive(const Ring& ring, const RegionTable& regions, Burst& burst) {
+Fault receive(const Ring& ring, const RegionTable& regions, Burst& burst) {
   const uint16_t waiting = available(ring);
   if (waiting > ring.size) [[unlikely]] {
     burst.count = burst.slots = 0;
-    return Violation::kIndexJump;
+    return Fault::kIndexJump;
   }
   // In locals: a store into the burst could alias them, as far as the compiler knows.
   Descriptor* const slots = ring.slots;
@@ -77,11 +57,11 @@ Violation receive(const Ring& ring, const RegionTable& regions, Burst& burst) {
   uint32_t taken = 0;
   uint16_t count = 0;
   burst.segments = 0;
-  Violation violation = Violation::kNone;
+  Fault fault = Fault::kNone;
   for (; taken < waiting && count < kBurst; ++count) {
     const Descriptor d = load_once(&slots[(at + taken) & mask]);
-    violation = check(d, table);
-    if (violation != Violation::kNone) [[unlikely]] {
+    fault = check(d, table);
+    if (fault != Fault::kNone) [[unlikely]] {
       break;
     }
     Frame& frame = burst.frames[count];
@@ -96,7 +76,7 @@ Violation receive(const Ring& ring, const RegionTable& regions, Burst& burst) {
     if ((d.flags & kDescriptorNext) != 0) [[unlikely]] {
       const uint16_t more =
           receive_chain(ring, table, static_cast<uint16_t>(at + taken),
-                        static_cast<uint16_t>(waiting - taken), frame, burst, violation);
+                        static_cast<uint16_t>(waiting - taken), frame, burst, fault);
       if (more == 0) {
         --taken;
         break;
@@ -106,7 +86,7 @@ Violation receive(const Ring& ring, const RegionTable& regions, Burst& burst) {
   }
   burst.count = count;
   burst.slots = static_cast<uint16_t>(taken);
-  return violation;
+  return fault;
 }
 
 void release(Ring& ring, uint16_t slots) {
@@ -199,11 +179,11 @@ struct Cursor {
 
   // The n-th unused slot's buffer: a client's own, or what the peer offers, checked.
   template <bool kLent>
-  [[nodiscard]] Violation buffer(uint32_t n, Descriptor& d) const {
+  [[nodiscard]] Fault buffer(uint32_t n, Descriptor& d) const {
     const uint32_t slot = (start + used + n) & mask;
     if constexpr (kLent) {
       d = lent[slot];
-      return Violation::kNone;
+      return Fault::kNone;
     }
     d = load_once(&slots[slot]);
     return check(d, {views, regions});
@@ -223,8 +203,7 @@ enum class Chained : uint8_t { kSent, kFull, kNoRoom };
 
 // A frame over several of the peer's buffers. Nothing is filled unless all of it fits.
 template <bool kLent>
-[[gnu::noinline]] Chained transmit_chain(Cursor& at, const Burst& burst, uint16_t i,
-                                         Violation& violation) {
+[[gnu::noinline]] Chained transmit_chain(Cursor& at, const Burst& burst, uint16_t i, Fault& fault) {
   const uint32_t length = burst.frames[i].length;
   Descriptor buffers[kMaxSegments];
   uint64_t space = 0;
@@ -236,8 +215,8 @@ template <bool kLent>
     if (at.used + count == at.room) {
       return Chained::kFull;
     }
-    violation = at.buffer<kLent>(count, buffers[count]);
-    if (violation != Violation::kNone) {
+    fault = at.buffer<kLent>(count, buffers[count]);
+    if (fault != Fault::kNone) {
       return Chained::kFull;
     }
     space += buffers[count++].length;
@@ -264,15 +243,15 @@ Transmitted transmit_from(Cursor at, const Burst& burst, const uint8_t* index, u
     const Frame& frame = burst.frames[i];
     const uint32_t length = frame.length;
     Descriptor d;
-    result.violation = at.buffer<kLent>(0, d);
-    if (result.violation != Violation::kNone) [[unlikely]] {
+    result.fault = at.buffer<kLent>(0, d);
+    if (result.fault != Fault::kNone) [[unlikely]] {
       break;
     }
     if (length <= d.length && frame.segments == 0) [[likely]] {
       write_frame(at.memory(d), frame, burst.headers[i].data(), length);
       at.fill(d, length, 0);
     } else {
-      const Chained chained = transmit_chain<kLent>(at, burst, i, result.violation);
+      const Chained chained = transmit_chain<kLent>(at, burst, i, result.fault);
       if (chained == Chained::kFull) {
         break;
       }
@@ -297,7 +276,7 @@ Transmitted transmit(Ring& ring, const RegionTable& regions, const Burst& burst,
   const uint16_t room = available(ring);
   if (room > ring.size) [[unlikely]] {
     Transmitted nothing;
-    nothing.violation = Violation::kIndexJump;
+    nothing.fault = Fault::kIndexJump;
     return nothing;
   }
   const Cursor at{.views = regions.views,
@@ -315,12 +294,6 @@ Transmitted transmit(Ring& ring, const RegionTable& regions, const Burst& burst,
     publish(ring, static_cast<uint16_t>(used));
   }
   return result;
-}
-
-void ring_doorbell(const Ring& ring) {
-  const uint64_t one = 1;
-  // A full counter (EAGAIN) is as good: the peer has a wake-up waiting.
-  [[maybe_unused]] const ssize_t written = ::write(ring.doorbell, &one, sizeof one);
 }
 
 }  // namespace memswitch::memif

@@ -15,21 +15,11 @@
 #include <cstdint>
 
 #include "dataplane/frame.h"
+#include "memif/doorbell.h"
+#include "memif/fault.h"
 #include "memif/wire.h"
 
 namespace memswitch::memif {
-
-// What a peer did that no honest peer does. The link ends; the reason goes to the peer, the events and `show`.
-enum class Violation : uint8_t {
-  kNone,
-  kIndexJump,
-  kBadRegion,
-  kOutsideRegion,
-  kEndlessChain,
-  kLostMemory,
-};
-
-const char* violation_text(Violation violation);
 
 struct RegionView {
   std::byte* base;
@@ -56,6 +46,19 @@ struct Ring {
   // A client's buffers by slot, in private memory: what it lends it needs not read back. Null for a server.
   const Descriptor* lent;
 };
+
+// What lies at `base`, by the cache line of whoever built it.
+struct RingMemory {
+  RingHeader* header;
+  uint16_t* tail;
+  Descriptor* slots;
+};
+
+inline RingMemory ring_at(std::byte* base, uint8_t cache_line) {
+  return {.header = reinterpret_cast<RingHeader*>(base),
+          .tail = reinterpret_cast<uint16_t*>(base + cache_line),
+          .slots = reinterpret_cast<Descriptor*>(base + size_t{2} * cache_line)};
+}
 
 inline uint16_t load_acquire(const uint16_t* shared) {
   return std::atomic_ref<const uint16_t>(*shared).load(std::memory_order_acquire);
@@ -85,14 +88,14 @@ inline void store(Descriptor* shared, const Descriptor& d) {
   std::atomic_ref<uint64_t>(halves[1]).store(d.offset, std::memory_order_relaxed);
 }
 
-inline Violation check(const Descriptor& d, const RegionTable& regions) {
+inline Fault check(const Descriptor& d, const RegionTable& regions) {
   if (d.region >= regions.count) [[unlikely]] {
-    return Violation::kBadRegion;
+    return Fault::kBadRegion;
   }
   if (uint64_t{d.offset} + d.length > regions.views[d.region].size) [[unlikely]] {
-    return Violation::kOutsideRegion;
+    return Fault::kOutsideRegion;
   }
-  return Violation::kNone;
+  return Fault::kNone;
 }
 
 inline void publish(Ring& ring, uint16_t slots) {
@@ -100,14 +103,14 @@ inline void publish(Ring& ring, uint16_t slots) {
   store_release(ring.own_index, static_cast<uint16_t>(ring.position + ring.own_bias));
 }
 
-// Slots that are ours now; more than the ring has is a violation.
+// Slots that are ours now; more than the ring has is a fault.
 inline uint16_t available(const Ring& ring) {
   return static_cast<uint16_t>(load_acquire(ring.peer_index) + ring.peer_bias - ring.position);
 }
 
-// Fills the burst with views of what waits in the ring; nothing is consumed until release(). Stops at a violation:
+// Fills the burst with views of what waits in the ring; nothing is consumed until release(). Stops at a fault:
 // the frames before it are good.
-Violation receive(const Ring& ring, const RegionTable& regions, Burst& burst);
+Fault receive(const Ring& ring, const RegionTable& regions, Burst& burst);
 
 // Gives slots back to the peer; a client makes the buffers in them whole again first.
 void release(Ring& ring, uint16_t slots);
@@ -118,7 +121,7 @@ struct Transmitted {
   uint64_t bytes = 0;    // of those sent
   uint16_t no_room = 0;  // too long for the ring as a whole; passed over
   uint16_t done = 0;     // of `count`; the rest found the ring full
-  Violation violation = Violation::kNone;
+  Fault fault = Fault::kNone;
 };
 
 Transmitted transmit(Ring& ring, const RegionTable& regions, const Burst& burst,
@@ -129,6 +132,8 @@ inline bool wants_doorbell(const Ring& ring) {
   return (load_acquire(ring.flags) & kRingMaskInterrupt) == 0;
 }
 
-void ring_doorbell(const Ring& ring);
+inline void ring_doorbell(const Ring& ring) {
+  ring_doorbell(ring.doorbell);
+}
 
 }  // namespace memswitch::memif

@@ -28,7 +28,8 @@ struct Interface {
   std::string secret{};  // empty: none asked for
   uint16_t queues = 1;
   uint8_t log2_ring_size = 10;
-  bool trusted = false;  // takes ordinary files that their owner could cut short
+  uint8_t cache_line = 0;  // that rings are laid out by; 0: as their places tell
+  Region::Policy memory{};
 };
 
 class ServerHandshake {
@@ -57,6 +58,8 @@ class ServerHandshake {
   Reason take_region(const AddRegion& add, UniqueFd file);
   Reason take_ring(const AddRing& add, UniqueFd doorbell);
   Reason take_connect();
+  Reason check_place(const RingPlace& place, uint8_t cache_line) const;
+  Reason settle_layout();
   Reason dispatch(Record& record);
   Step end(Reason reason);
 

@@ -96,20 +96,21 @@ static_assert(offsetof(Message, add_ring.log2_ring_size) == 12);
 
 inline constexpr uint16_t kRingMaskInterrupt = 1;  // RingHeader.flags: "I poll, do not wake me"
 
-// Laid out by cache lines but not aligned to them: rings lie back to back, and one of two slots has 160 bytes.
+// A ring by lines: the first is this header, the second begins with the tail (u16, written by the server), the third
+// is the first of the descriptors. Not aligned to lines: rings lie back to back, and one of two slots has 160 bytes.
 struct RingHeader {
   uint32_t cookie;
   uint16_t flags;  // written by the side that consumes data
   uint16_t head;   // written by the client
-  std::byte gap[56];
-  uint16_t tail;  // written by the server
-  std::byte gap_after_tail[62];
-  std::byte descriptors[];
 };
 
-static_assert(sizeof(RingHeader) == 128 && alignof(RingHeader) == 4);
+static_assert(sizeof(RingHeader) == 8 && alignof(RingHeader) == 4);
 static_assert(offsetof(RingHeader, flags) == 4 && offsetof(RingHeader, head) == 6);
-static_assert(offsetof(RingHeader, tail) == 64 && offsetof(RingHeader, descriptors) == 128);
+
+// The cache line of the machine that a peer was built for. Most have 64 bytes; libmemif takes 128 on arm64, and VPP and
+// DPDK can be built so. The protocol does not tell.
+inline constexpr uint8_t kCacheLine = 64;
+inline constexpr uint8_t kWideCacheLine = 128;
 
 inline constexpr uint16_t kDescriptorNext = 1;  // the frame goes on in the next slot
 
@@ -123,8 +124,8 @@ struct alignas(16) Descriptor {
 
 static_assert(sizeof(Descriptor) == 16 && offsetof(Descriptor, offset) == 8);
 
-constexpr size_t ring_bytes(uint8_t log2_size) {
-  return sizeof(RingHeader) + (sizeof(Descriptor) << log2_size);
+constexpr size_t ring_bytes(uint8_t log2_size, uint8_t cache_line) {
+  return size_t{2} * cache_line + (sizeof(Descriptor) << log2_size);
 }
 
 }  // namespace memswitch::memif

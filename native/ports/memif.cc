@@ -7,18 +7,18 @@
 
 namespace memswitch {
 
-using memif::Violation;
+using memif::Fault;
 
 bool MemifRxQueue::receive(Burst& burst) {
-  if (link_.violation() != Violation::kNone) [[unlikely]] {
+  if (link_.fault() != Fault::kNone) [[unlikely]] {
     return false;
   }
   if (memif::available(ring_) == 0) {
     return false;
   }
-  const Violation violation = memif::receive(ring_, link_.regions(), burst);
-  if (violation != Violation::kNone) [[unlikely]] {
-    link_.fail(violation);
+  const Fault fault = memif::receive(ring_, link_.regions(), burst);
+  if (fault != Fault::kNone) [[unlikely]] {
+    link_.fail(fault);
   }
   return burst.count > 0;
 }
@@ -30,7 +30,7 @@ void MemifRxQueue::release(const Burst& burst) {
 bool MemifRxQueue::arm() {
   // An exchange is a full fence: the mask is clear for everybody before we look at the index.
   std::atomic_ref<uint16_t>(*ring_.flags).exchange(0, std::memory_order_seq_cst);
-  return memif::available(ring_) != 0 && link_.violation() == Violation::kNone;
+  return memif::available(ring_) != 0 && link_.fault() == Fault::kNone;
 }
 
 void MemifRxQueue::disarm() {
@@ -52,9 +52,9 @@ MemifLink::MemifLink(Port& port, memif::Link link, int alarm_fd)
   }
 }
 
-void MemifLink::fail(Violation violation) {
-  Violation none = Violation::kNone;
-  if (violation_.compare_exchange_strong(none, violation, std::memory_order_acq_rel)) {
+void MemifLink::fail(Fault fault) {
+  Fault none = Fault::kNone;
+  if (fault_.compare_exchange_strong(none, fault, std::memory_order_acq_rel)) {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(alarm_fd_, &one, sizeof one);
   }
@@ -62,7 +62,7 @@ void MemifLink::fail(Violation violation) {
 
 void MemifLink::look_for_losses() {
   if (std::ranges::any_of(link_.regions, &memif::Region::lost)) {
-    fail(Violation::kLostMemory);
+    fail(Fault::kLostMemory);
   }
 }
 
@@ -86,7 +86,7 @@ bool take(std::atomic<bool>& taken) {
 
 void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                          PortCounters& counters) {
-  if (violation() != Violation::kNone) [[unlikely]] {
+  if (fault() != Fault::kNone) [[unlikely]] {
     counters.drop(Drop::kLinkDown, which.size());
     return;
   }
@@ -102,15 +102,27 @@ void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which, uin
   counters.tx_frames.add(sent.frames);
   counters.tx_bytes.add(sent.bytes);
   if (sent.frames != count) [[unlikely]] {
-    const bool failed = sent.violation != Violation::kNone;
+    const bool failed = sent.fault != Fault::kNone;
     counters.drop(Drop::kNoRoom, sent.no_room);
     counters.drop(failed ? Drop::kLinkDown : Drop::kRingFull,
                   static_cast<uint64_t>(count - sent.done));
     if (failed) {
-      fail(sent.violation);
+      fail(sent.fault);
     }
   }
-  if (sent.frames > 0 && memif::wants_doorbell(queue.ring)) {
+  if (sent.frames > 0) {
+    const bool wanted = memif::wants_doorbell(queue.ring);
+    queue.unrung.store(!wanted, std::memory_order_relaxed);
+    if (wanted) {
+      memif::ring_doorbell(queue.ring);
+    }
+  }
+}
+
+void MemifLink::settle(uint16_t worker) {
+  MemifTxQueue& queue = *tx_[worker % tx_.size()];
+  if (queue.unrung.load(std::memory_order_relaxed) && memif::wants_doorbell(queue.ring)) {
+    queue.unrung.store(false, std::memory_order_relaxed);
     memif::ring_doorbell(queue.ring);
   }
 }
@@ -121,6 +133,12 @@ void MemifPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t 
     now->transmit(burst, which, worker, counters);
   } else {
     counters.drop(Drop::kLinkDown, which.size());
+  }
+}
+
+void MemifPort::settle(uint16_t worker) {
+  if (MemifLink* now = link.load(std::memory_order_acquire)) {
+    now->settle(worker);
   }
 }
 

@@ -36,22 +36,24 @@ struct alignas(64) MemifTxQueue {
   explicit MemifTxQueue(const memif::Ring& r) : ring(r) {}
   memif::Ring ring;
   std::atomic<bool> taken{false};
+  std::atomic<bool> unrung{
+      false};  // sent to, and the peer did not ask to be woken as far as we saw
 };
 
 class MemifLink {
  public:
-  // `alarm_fd`, an eventfd, is written to when a worker finds a violation.
+  // `alarm_fd`, an eventfd, is written to when a worker finds a fault.
   MemifLink(Port& port, memif::Link link, int alarm_fd);
 
   // Sends like Port::transmit.
   void transmit(const Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                 PortCounters& counters);
+  // Wakes the peer like Port::settle.
+  void settle(uint16_t worker);
 
-  // Poll threads. The first violation counts; from then on the link moves nothing.
-  void fail(memif::Violation violation);
-  [[nodiscard]] memif::Violation violation() const {
-    return violation_.load(std::memory_order_acquire);
-  }
+  // Poll threads. The first fault counts; from then on the link moves nothing.
+  void fail(memif::Fault fault);
+  [[nodiscard]] memif::Fault fault() const { return fault_.load(std::memory_order_acquire); }
   // Control: fails the link if memory of it has vanished.
   void look_for_losses();
 
@@ -69,7 +71,7 @@ class MemifLink {
   std::vector<memif::RegionView> views_;
   memif::RegionTable regions_{};
   int alarm_fd_;
-  std::atomic<memif::Violation> violation_{memif::Violation::kNone};
+  std::atomic<memif::Fault> fault_{memif::Fault::kNone};
   std::vector<std::unique_ptr<MemifRxQueue>> rx_;
   std::vector<std::unique_ptr<MemifTxQueue>> tx_;
 };
@@ -80,6 +82,7 @@ class MemifPort final : public Port {
 
   void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                 PortCounters& counters) override;
+  void settle(uint16_t worker) override;
 
   // Control: the link in use, or null. The old one must outlive every worker's current burst.
   std::atomic<MemifLink*> link{nullptr};

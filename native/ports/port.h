@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "dataplane/counters.h"
@@ -15,6 +16,9 @@ namespace memswitch {
 
 struct Bridge;
 class Port;
+
+// How a worker waits for frames of a queue; see dataplane/pollset.h.
+enum class Polling : uint8_t { kBusy, kAdaptive, kInterrupt };
 
 // One receive queue of a port whose link is up. Owned by the port's link, polled by one worker.
 class RxQueue {
@@ -35,6 +39,9 @@ class RxQueue {
   [[nodiscard]] virtual int wake_fd() const = 0;
 
   [[nodiscard]] Port& port() const { return port_; }
+
+  // Set before a worker gets the queue. None: as the worker does.
+  std::optional<Polling> polling;
 
   // The polling worker's own notes (dataplane/pollset.h).
   uint64_t last_frame = 0;  // when it last had one, in cycles
@@ -57,9 +64,13 @@ class Port {
   virtual void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                         PortCounters& counters) = 0;
 
+  // A moment after transmit(), when everybody can see what it stored: wakes a peer that fell asleep meanwhile.
+  virtual void settle(uint16_t /*worker*/) {}
+
   [[nodiscard]] PortId id() const { return id_; }
 
-  Quota macs;                   // learned addresses behind this port
+  std::atomic<uint32_t> max_frame{kMaxFrame};  // bytes; by the port's MTU
+  Quota macs;                                  // learned addresses behind this port
   std::atomic<Bridge*> bridge;  // written by control threads; null while the port is being removed
 
  private:

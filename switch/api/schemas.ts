@@ -1,9 +1,8 @@
 /** Shapes of what the API answers, for the OpenAPI document. The compiler holds them to the types of the library. */
 import { z } from 'zod';
-import { oneOf } from '../../ports/checks.js';
+import { oneOf, polling } from '../../ports/checks.js';
 import { kindNames } from '../../ports/index.js';
 import type { BridgeStatus } from '../bridges.js';
-import { pollingSchema } from '../config/schema.js';
 import type { MacList } from '../macs.js';
 import type { PortStatus } from '../ports.js';
 import type { Drop, SwitchStatus, WorkerStatus } from '../status.js';
@@ -34,8 +33,9 @@ export const portStatus = z.strictObject({
   drops: z.record(z.string(), counter),
   macs: count,
   macLimit: count,
+  mtu: count,
   attaches: count,
-  protocolErrors: count,
+  protocolErrors: z.record(z.string(), count),
   lastError: z.string(),
   options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
 }) satisfies z.ZodType<PortStatus>;
@@ -66,7 +66,7 @@ export const macList = z.strictObject({
 export const workerStatus = z.strictObject({
   worker: count,
   cpu: count.nullable(),
-  polling: pollingSchema,
+  polling,
   running: z.boolean(),
   loops: counter,
   busyCycles: counter,

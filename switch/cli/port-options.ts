@@ -36,12 +36,17 @@ function kebab(name: string): string {
 }
 
 function placeholder(type: string | undefined): string {
-  return type === 'integer' ? 'number' : type === 'boolean' ? 'true|false' : 'text';
+  return type === 'integer' || type === 'number'
+    ? 'number'
+    : type === 'boolean'
+      ? 'true|false'
+      : 'text';
 }
 
 function parserOf(type: string | undefined): (text: string) => string | number | boolean {
   switch (type) {
     case 'integer':
+    case 'number':
       return wholeNumber;
     case 'boolean':
       return yesNo;

@@ -46,17 +46,24 @@ function showPorts(answer: Wire<PortStatus> | Wire<PortStatus>[]): string {
   return rows.length > 0 ? table(rows) : 'no ports';
 }
 
-function showPort({ rx, tx, drops, peer, options, ...rest }: Wire<PortStatus>): string {
-  const dropped = Object.entries(drops).filter(([, frames]) => frames > 0);
+function showPort(port: Wire<PortStatus>): string {
+  const { rx, tx, drops, peer, protocolErrors, options, ...rest } = port;
   return list({
     ...rest,
     peer: peer && `${peer.name} (process ${peer.pid}, user ${peer.uid})`,
     rings: peer && `${peer.queues} × ${peer.ringSize}`,
     ...flat('rx', rx),
     ...flat('tx', tx),
-    drops: dropped.map(([reason, frames]) => `${reason} ${number(frames)}`).join(', '),
+    drops: counts(drops),
+    protocolErrors: counts(protocolErrors),
     ...options,
   });
+}
+
+/** Those that happened, in one line. */
+function counts(times: Record<string, number>): string {
+  const happened = Object.entries(times).filter(([, count]) => count > 0);
+  return happened.map(([what, count]) => `${what} ${number(count)}`).join(', ');
 }
 
 function showBridges(answer: Wire<BridgeStatus> | Wire<BridgeStatus>[]): string {

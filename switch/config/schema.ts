@@ -1,6 +1,6 @@
 /** The shape of a configuration: what each value must be, and the defaults. What spans several values is in check.ts. */
 import { z } from 'zod';
-import { flag, integer, name, oneOf } from '../../ports/checks.js';
+import { flag, integer, name, polling } from '../../ports/checks.js';
 import { portSchema } from '../../ports/index.js';
 import { stationSchema } from '../mac.js';
 import { native } from '../native.js';
@@ -9,10 +9,8 @@ import type { SwitchOptions } from './options.js';
 const { limits } = native;
 const mapping = { error: 'must be a mapping' };
 
-export const pollingSchema = oneOf(['busy', 'adaptive', 'interrupt']);
-
 const workerSchema = z.strictObject(
-  { cpu: integer(0, 4095).optional(), polling: pollingSchema.optional() },
+  { cpu: integer(0, 4095).optional(), polling: polling.optional() },
   mapping,
 );
 
@@ -52,7 +50,7 @@ export const configurationSchema = z.strictObject(
         error: `must be a number of workers from 1 to ${limits.workers}, or a list of as many`,
       })
       .default(1),
-    polling: pollingSchema.default('adaptive'),
+    polling: polling.default('adaptive'),
     bridges: z.record(name, bridgeConfigurationSchema, mapping).default({}),
     ports: z.record(name, portSchema, mapping).default({}),
   },

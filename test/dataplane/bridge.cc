@@ -208,7 +208,7 @@ TEST("bridges do not see each other; a port that moves takes its link along") {
   EXPECT(sa.send(frame(0xff, 1)));
   EXPECT(sb.expect_frame() == frame(0xff, 1));
   EXPECT(!sc.receive().has_value());
-  EXPECT(fixture.sw.set_port(a, green, 0).ok());
+  EXPECT(fixture.sw.set_port(a, green, 0, kMaxFrame).ok());
   EXPECT_SOON(fixture.state(a).macs == 0);
   EXPECT(sa.send(frame(0xff, 1, 99)));
   EXPECT(sc.expect_frame() == frame(0xff, 1, 99));

@@ -33,7 +33,8 @@ TEST("attach, detach, flush and scrape beside traffic cost a steady pair no fram
     for (int i = 0; !stop; ++i) {
       uint32_t flushed = 0;
       static_cast<void>(fixture.sw.flush_macs(fixture.bridge, kNoPort, flushed));
-      static_cast<void>(fixture.sw.set_port(mover, i % 2 == 0 ? other : fixture.bridge, 0));
+      static_cast<void>(
+          fixture.sw.set_port(mover, i % 2 == 0 ? other : fixture.bridge, 0, kMaxFrame));
       static_cast<void>(fixture.sw.port_states());
       static_cast<void>(fixture.imbalance());
       std::this_thread::sleep_for(std::chrono::milliseconds(1));

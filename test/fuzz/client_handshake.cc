@@ -17,6 +17,7 @@ ClientOptions take_options(Input& input) {
   options.queues = input.take<uint8_t>() % 4;
   options.log2_ring_size = input.take<uint8_t>() % 8;
   options.buffer_size = input.take<uint16_t>();
+  options.cache_line = options.queues % 2 == 0 ? kCacheLine : kWideCacheLine;
   return options;
 }
 
@@ -34,7 +35,7 @@ void hold_rings(Link& link) {
   for (Ring& ring : link.rx) {
     for (uint16_t slot = 0; slot < ring.size; ++slot) {
       const Descriptor lent = load_once(&ring.slots[slot]);
-      hold(check(lent, {&view, 1}) == Violation::kNone, "every buffer is inside the region");
+      hold(check(lent, {&view, 1}) == Fault::kNone, "every buffer is inside the region");
     }
     hold(available(ring) == 0, "nothing has arrived yet");
   }

@@ -27,14 +27,14 @@ class Memory {
  public:
   void fill(Input& input) {
     const auto log2_size = static_cast<uint8_t>(1 + input.take<uint8_t>() % 5);
-    rings_.resize(2 * ring_bytes(log2_size) + input.take<uint8_t>());
+    rings_.resize(2 * ring_bytes(log2_size, kCacheLine) + input.take<uint8_t>());
     buffers_.resize(input.take<uint16_t>() % kMaxRegion);
     input.take(rings_.data(), rings_.size());
     input.take(buffers_.data(), buffers_.size());
     views_[0] = {rings_.data(), rings_.size()};
     views_[1] = {buffers_.data(), buffers_.size()};
     from_client = place(0, log2_size);
-    to_client = place(ring_bytes(log2_size), log2_size);
+    to_client = place(ring_bytes(log2_size, kCacheLine), log2_size);
     // Each index starts a little before or after the other's, where honest rings are; `far` ones too.
     steer(from_client, input);
     steer(to_client, input);
@@ -56,12 +56,12 @@ class Memory {
 
  private:
   Ring place(size_t offset, uint8_t log2_size) {
-    auto* header = reinterpret_cast<RingHeader*>(rings_.data() + offset);
+    const RingMemory memory = ring_at(rings_.data() + offset, kCacheLine);
     Ring ring{};
-    ring.slots = reinterpret_cast<Descriptor*>(header->descriptors);
-    ring.peer_index = &header->head;
-    ring.own_index = &header->tail;
-    ring.flags = &header->flags;
+    ring.slots = memory.slots;
+    ring.peer_index = &memory.header->head;
+    ring.own_index = memory.tail;
+    ring.flags = &memory.header->flags;
     ring.size = static_cast<uint16_t>(1U << log2_size);
     ring.mask = static_cast<uint16_t>(ring.size - 1);
     ring.doorbell = -1;

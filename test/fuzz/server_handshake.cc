@@ -26,8 +26,11 @@ std::optional<Interface> find(uint32_t id, Reason& reason) {
       return Interface{"", kQueues, kLog2RingSize};
     case 1:
       return Interface{"secret", 1, kMaxLog2RingSize};
+    case 2:
+      return Interface{
+          .secret = "", .queues = 1, .log2_ring_size = 4, .cache_line = kWideCacheLine};
     default:
-      reason = "no such id";
+      reason = {Fault::kRefused, "no such id"};
       return std::nullopt;
   }
 }
@@ -48,7 +51,8 @@ Record next_record(Input& input) {
 void hold_place(const Attachment& attachment, const RingPlace& place) {
   hold(place.region < attachment.regions.size(), "a ring's region was announced");
   hold(place.log2_size >= 1 && place.log2_size <= kMaxLog2RingSize, "a ring's size is allowed");
-  hold(place.offset + ring_bytes(place.log2_size) <= attachment.regions[place.region].size(),
+  hold(place.offset + ring_bytes(place.log2_size, attachment.cache_line) <=
+           attachment.regions[place.region].size(),
        "a ring is inside its region");
   hold(is_eventfd(place.doorbell), "a doorbell is an eventfd");
 }
@@ -60,7 +64,7 @@ void use(Attachment attachment, Input& input) {
       hold_place(attachment, place);
       std::byte* base = attachment.regions[place.region].base() + place.offset;
       input.take(base + 4, 4);  // flags and head
-      input.take(base + sizeof(RingHeader), sizeof(Descriptor) * 2);
+      input.take(base + size_t{2} * attachment.cache_line, sizeof(Descriptor) * 2);
     }
   }
   Link link = server_link(std::move(attachment));

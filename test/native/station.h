@@ -131,7 +131,7 @@ class Station {
         case memif::ClientHandshake::Step::kConnected:
           return "";
         case memif::ClientHandshake::Step::kEnd:
-          return handshake_.reason();
+          return handshake_.reason().text;
       }
     }
   }

@@ -204,3 +204,81 @@ TEST("close says goodbye, may be called again, and refuses what comes after") {
             Code::kClosed);
   EXPECT(fixture.sw.port_states().empty());
 }
+
+TEST("an MTU bounds frames both ways, with a reason for each, and may change on a live port") {
+  Fixture fixture;
+  const PortId a = fixture.add_port("a");
+  const PortId b = fixture.add_port("b", {.max_frame = 100 + kMtuAllowance});
+  const PortId c = fixture.add_port("c");
+  Station sa(fixture.socket("a"));
+  Station sb(fixture.socket("b"), {.buffer_size = 64});
+  Station sc(fixture.socket("c"));
+  EXPECT(sa.send(frame(0xff, 1, 119)));
+  EXPECT(sc.expect_frame() == frame(0xff, 1, 119));
+  EXPECT_SOON(fixture.drops(b, Drop::kTooLong) == 1);
+  EXPECT(sa.send(frame(0xff, 1, 118)));
+  EXPECT(sb.expect_frame() == frame(0xff, 1, 118));
+  EXPECT(sc.expect_frame() == frame(0xff, 1, 118));
+  EXPECT(sb.send(frame(1, 2, 119)));
+  EXPECT_SOON(fixture.drops(b, Drop::kOversize) == 1);
+  EXPECT(fixture.sw.set_port(b, fixture.bridge, 0, 119).ok());
+  EXPECT(sb.send(frame(1, 2, 119)));
+  EXPECT(sa.expect_frame() == frame(1, 2, 119));
+  EXPECT(sa.send(frame(2, 1, 119)));
+  EXPECT(sb.expect_frame() == frame(2, 1, 119));
+  EXPECT_EQ(fixture.drops(a, Drop::kTooLong) + fixture.drops(c, Drop::kTooLong), 0);
+  EXPECT_SOON(fixture.imbalance() == 0);
+}
+
+TEST("rings laid out by cache lines of 64 and of 128 bytes are told apart by their places") {
+  struct Case {
+    uint8_t line;  // of the client
+    uint8_t told;  // to the port; 0: nothing
+    uint16_t queues;
+    uint8_t log2_ring;
+  };
+  const Case cases[] = {{64, 0, 1, 10}, {64, 0, 4, 1},    {128, 0, 1, 10}, {128, 0, 4, 1},
+                        {128, 0, 2, 4}, {128, 128, 1, 8}, {64, 64, 3, 8}};
+  for (const Case& one : cases) {
+    const expect::Row row(std::to_string(one.line) + " bytes, told " + std::to_string(one.told) +
+                          ", " + std::to_string(one.queues) + " queues of 2^" +
+                          std::to_string(one.log2_ring));
+    Fixture fixture;
+    fixture.add_port("a", {.interface = {.queues = 4, .cache_line = one.told}});
+    fixture.add_port("b");
+    Station a(fixture.socket("a"),
+              {.queues = one.queues, .log2_ring_size = one.log2_ring, .cache_line = one.line});
+    EXPECT_EQ(a.refusal(), "");
+    Station b(fixture.socket("b"));
+    for (uint8_t i = 0; i < 40; ++i) {
+      const Bytes there = frame(2, 1, 3000, i);
+      const Bytes back = frame(1, 2, 64, i);
+      EXPECT_SOON(a.send(there, i % one.queues));
+      EXPECT(b.expect_frame() == there);
+      EXPECT(b.send(back));
+      EXPECT(a.expect_frame() == back);
+    }
+  }
+}
+
+TEST("a port's own way of polling goes before its worker's") {
+  for (const Polling workers_way : {Polling::kBusy, Polling::kAdaptive}) {
+    const expect::Row row(workers_way == Polling::kBusy ? "busy worker" : "adaptive worker");
+    Fixture fixture(1, {}, workers_way);
+    const Counter& sleeps = fixture.sw.workers().counters(0).sleeps;
+    fixture.add_port("asleep", {.polling = Polling::kInterrupt});
+    Station asleep(fixture.socket("asleep"));
+    EXPECT_SOON(memif::wants_doorbell(asleep.link().tx[0]));
+    fixture.add_port("awake", {.polling = Polling::kBusy});
+    Station awake(fixture.socket("awake"));
+    EXPECT_SOON(!memif::wants_doorbell(awake.link().tx[0]));
+    const uint64_t slept = sleeps.get();
+    EXPECT(asleep.send(frame(2, 1)));
+    EXPECT(awake.expect_frame() == frame(2, 1));
+    EXPECT(awake.send(frame(1, 2)));
+    EXPECT(asleep.expect_frame() == frame(1, 2));
+    EXPECT_SOON(memif::wants_doorbell(asleep.link().tx[0]));
+    EXPECT(!memif::wants_doorbell(awake.link().tx[0]));
+    EXPECT_EQ(sleeps.get(), slept);
+  }
+}

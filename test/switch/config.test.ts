@@ -273,6 +273,8 @@ test('defaults are filled in, and the bridge that a port names is made', () => {
     queues: 1,
     ringSize: 1024,
     bufferSize: 2048,
+    hugePages: true,
+    mtu: 65_517,
     socketMode: '0660',
     allow: { uid: [], gid: [] },
     trusted: false,

@@ -8,6 +8,7 @@ export function configure(command: Command): void {
     .argument('<name>')
     .option('--bridge <name>', 'moves it to another bridge')
     .option('--mac-limit <count>', 'most addresses learned behind it; 0 = no limit', wholeNumber)
+    .option('--mtu <bytes>', 'longest frame, without its Ethernet header', wholeNumber)
     .action((name: string, options: ApiOption) => change('ports', name, options));
 
   withApi(command.command('bridge'))
