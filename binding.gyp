@@ -46,6 +46,7 @@
         'native/memif/server_handshake.cc',
         'native/ports/memif.cc',
         'native/control/bridges.cc',
+        'native/control/disposal.cc',
         'native/control/memif_client.cc',
         'native/control/memif_server.cc',
         'native/control/reactor.cc',

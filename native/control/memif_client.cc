@@ -45,7 +45,8 @@ void MemifClient::disconnect(PortId port, const std::string& reason) {
 void MemifClient::dial(Caller& caller) {
   UniqueFd socket = memif::new_socket_in(caller.netns);
   const memif::Address address(caller.socket);
-  if (!socket || ::connect(socket.get(), address.get(), address.length) != 0) {
+  if (!socket || disposal_.clogged() ||
+      ::connect(socket.get(), address.get(), address.length) != 0) {
     caller.next = Clock::now() + caller.pause;
     caller.pause = std::min<Clock::duration>(caller.pause * 2, kLongestPause);
     return;
@@ -73,11 +74,15 @@ void MemifClient::readable(PortId port) {
       case Channel::Receive::kMalformed:
         owner_.refused(port, memif::Reason(memif::Fault::kRecord));
         end(*caller, memif::words(memif::Fault::kRecord), true);
+        disposal_.take(std::move(record.fds));
         return;
-      case Channel::Receive::kRecord:
-        if (!take(*caller, record)) {
+      case Channel::Receive::kRecord: {
+        const bool goes_on = take(*caller, record);
+        disposal_.take(std::move(record.fds));
+        if (!goes_on) {
           return;
         }
+      }
     }
   }
 }
@@ -121,6 +126,7 @@ void MemifClient::end(Caller& caller, const std::string& reason, bool tell_peer)
   }
   reactor_.unwatch(caller.channel->fd());
   const bool attached = std::exchange(caller.attached, false);
+  disposal_.take(std::move(*caller.channel));
   caller.channel.reset();
   caller.handshake.reset();
   caller.next = Clock::now() + caller.pause;

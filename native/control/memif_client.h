@@ -9,6 +9,7 @@
 #include <string>
 
 #include "control/access.h"
+#include "control/disposal.h"
 #include "control/memif_owner.h"
 #include "control/reactor.h"
 #include "memif/channel.h"
@@ -63,6 +64,7 @@ class MemifClient {
   MemifOwner& owner_;
   std::list<Caller> callers_;
   UniqueFd inotify_;
+  Disposal disposal_;
 };
 
 }  // namespace memswitch

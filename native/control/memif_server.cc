@@ -200,6 +200,7 @@ void MemifServer::remove(PortId port, const std::string& reason) {
     if (last) {
       reactor_.unwatch(listener.socket.get());
       unlink_socket(listener);
+      listener.disposal.take_listener(std::move(listener.socket));
       listeners_.erase(at);
     }
     return;
@@ -217,6 +218,11 @@ memif::Interface MemifServer::common_limits(const Listener& listener) const {
 }
 
 void MemifServer::accept(Listener& listener) {
+  if (listener.disposal.clogged()) {
+    reactor_.unwatch(listener.socket.get());
+    listener.deaf = true;
+    return;
+  }
   UniqueFd socket(::accept4(listener.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!socket) {
     if (errno == EMFILE || errno == ENFILE) {
@@ -228,7 +234,9 @@ void MemifServer::accept(Listener& listener) {
   }
   const auto unattached = std::ranges::count(listener.connections, kNoPort, &Connection::attached);
   if (static_cast<size_t>(unattached) >= kMaxUnattached) {
-    return;  // closed: a flood of connections that say nothing must not hold descriptors
+    // A flood of connections that say nothing must not hold descriptors.
+    listener.disposal.take(Channel(std::move(socket)));
+    return;
   }
   const int fd = socket.get();
   Connection& connection = listener.connections.emplace_back(
@@ -288,11 +296,15 @@ void MemifServer::readable(Listener& listener, int fd) {
         return;
       case Channel::Receive::kMalformed:
         offend(listener, *found, memif::Reason(Fault::kRecord));
+        listener.disposal.take(std::move(record.fds));
         return;
-      case Channel::Receive::kRecord:
-        if (!take(listener, *found, record)) {
+      case Channel::Receive::kRecord: {
+        const bool goes_on = take(listener, *found, record);
+        listener.disposal.take(std::move(record.fds));
+        if (!goes_on) {
           return;
         }
+      }
     }
   }
 }
@@ -350,6 +362,7 @@ void MemifServer::end(Listener& listener, Connection& connection, const std::str
   }
   reactor_.unwatch(connection.channel.fd());
   const PortId port = connection.attached;
+  listener.disposal.take(std::move(connection.channel));
   listener.connections.remove_if([&](const Connection& c) { return &c == &connection; });
   if (port != kNoPort) {
     owner_.detached(port, reason);

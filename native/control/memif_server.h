@@ -11,6 +11,7 @@
 #include <string>
 
 #include "control/access.h"
+#include "control/disposal.h"
 #include "control/memif_owner.h"
 #include "control/reactor.h"
 #include "control/status.h"
@@ -72,11 +73,12 @@ class MemifServer {
     NetworkNamespace netns;
     SocketFile file;
     UniqueFd socket;
-    bool deaf = false;  // not listening for a moment, for want of descriptors
+    bool deaf = false;  // not listening for a moment
     dev_t device = 0;   // of the socket's file, to remove no other
     ino_t inode = 0;
     std::map<uint32_t, Served> served;
     std::list<Connection> connections;
+    Disposal disposal;
   };
 
   static constexpr size_t kMaxUnattached = 64;

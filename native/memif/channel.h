@@ -15,7 +15,8 @@ namespace memswitch::memif {
 
 struct Record {
   Message message{};
-  std::vector<UniqueFd> fds;  // more than one is a violation, but none may leak
+  // More than one is a violation, but none may leak. What is not kept stays here: control/disposal.h knows why.
+  std::vector<UniqueFd> fds;
 };
 
 struct PeerCredentials {
@@ -43,6 +44,7 @@ class Channel {
   // True when the peer has closed its end, also with records still unread.
   [[nodiscard]] bool hung_up() const;
   [[nodiscard]] int fd() const { return socket_.get(); }
+  UniqueFd take_socket() { return std::move(socket_); }
 
  private:
   UniqueFd socket_;

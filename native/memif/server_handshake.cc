@@ -92,10 +92,10 @@ Reason ServerHandshake::dispatch(Record& record) {
     return take_init(m.init);
   }
   if (type == MessageType::kAddRegion && state_ == State::kRegions) {
-    return take_region(m.add_region, std::move(record.fds[0]));
+    return take_region(m.add_region, record.fds[0]);
   }
   if (type == MessageType::kAddRing && (state_ == State::kRegions || state_ == State::kRings)) {
-    return take_ring(m.add_ring, std::move(record.fds[0]));
+    return take_ring(m.add_ring, record.fds[0]);
   }
   if (type == MessageType::kConnect && state_ == State::kRings) {
     return take_connect();
@@ -125,7 +125,7 @@ Reason ServerHandshake::take_init(const Init& init) {
   return {};
 }
 
-Reason ServerHandshake::take_region(const AddRegion& add, UniqueFd file) {
+Reason ServerHandshake::take_region(const AddRegion& add, const UniqueFd& file) {
   if (add.index != attachment_.regions.size() || add.index >= kMaxRegions) {
     return {Fault::kRegion, "region " + std::to_string(add.index) + " out of order"};
   }
@@ -142,7 +142,7 @@ Reason ServerHandshake::take_region(const AddRegion& add, UniqueFd file) {
   return {};
 }
 
-Reason ServerHandshake::take_ring(const AddRing& add, UniqueFd doorbell) {
+Reason ServerHandshake::take_ring(const AddRing& add, UniqueFd& doorbell) {
   auto& rings =
       (add.flags & kRingFromClient) != 0 ? attachment_.from_client : attachment_.to_client;
   if (add.index != rings.size() || add.index >= interface_->queues) {

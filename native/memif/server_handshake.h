@@ -43,7 +43,7 @@ class ServerHandshake {
 
   static Message hello(const std::string& name, const Interface& limits);
 
-  // Takes a message. kAnswer: send `answer`. kConnect: attachment() is whole; make the link, then send `answer`.
+  // Takes a message, and of its descriptors what it keeps. kAnswer: send `answer`. kConnect: attachment() is whole; make the link, then send `answer`.
   // kEnd: `reason` says why, in the peer's words when `by_peer`.
   Step take(Record& record, Message& answer);
 
@@ -55,8 +55,8 @@ class ServerHandshake {
   enum class State { kInit, kRegions, kRings, kConnected };
 
   Reason take_init(const Init& init);
-  Reason take_region(const AddRegion& add, UniqueFd file);
-  Reason take_ring(const AddRing& add, UniqueFd doorbell);
+  Reason take_region(const AddRegion& add, const UniqueFd& file);
+  Reason take_ring(const AddRing& add, UniqueFd& doorbell);
   Reason take_connect();
   Reason check_place(const RingPlace& place, uint8_t cache_line) const;
   Reason settle_layout();

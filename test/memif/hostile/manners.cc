@@ -1,5 +1,7 @@
 // Peers that dawdle, die half-way, come back at once, or never let a doorbell ring.
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 
 #include "test/memif/hostile/kit.h"
 
@@ -91,4 +93,60 @@ TEST("a doorbell that would block keeps no worker from its work") {
     EXPECT(c.expect_frame() == frame(0xff, 2, 64, i));
     EXPECT(liar.expect_frame() == frame(0xff, 2, 64, i));
   }
+}
+
+namespace {
+
+// A TCP connection whose close() takes an hour: SO_LINGER, and bytes that nobody reads.
+struct Lingering {
+  Lingering() {
+    const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(::bind(listener.get(), generic, length), 0);
+    EXPECT_EQ(::listen(listener.get(), 1), 0);
+    EXPECT_EQ(::getsockname(listener.get(), generic, &length), 0);
+    near.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(near.get(), generic, length), 0);
+    far.reset(::accept(listener.get(), nullptr, nullptr));
+    const linger hour{.l_onoff = 1, .l_linger = 3600};
+    EXPECT_EQ(::setsockopt(near.get(), SOL_SOCKET, SO_LINGER, &hour, sizeof hour), 0);
+    const std::vector<std::byte> bytes(1 << 20);
+    while (::send(near.get(), bytes.data(), bytes.size(), MSG_DONTWAIT) > 0) {
+    }
+  }
+  UniqueFd near;
+  UniqueFd far;  // until it is closed, the last close of `near` waits
+};
+
+}  // namespace
+
+TEST("descriptors that take an hour to close keep nobody waiting") {
+  Fixture fixture;
+  HonestPair honest(fixture);
+  fixture.add_port("liar");
+  std::vector<Lingering> lingering(3);  // one more, and the socket would hear nobody for as long
+  std::vector<Channel> liars;
+  // Visits hold the switch's lock: what is sent meanwhile is read when our own descriptors are closed already.
+  EXPECT(fixture.sw
+             .find_mac(fixture.bridge, mac(0xa1),
+                       [&](const MacTable::Entry&, uint16_t) {
+                         for (Lingering& one : lingering) {
+                           Channel& liar =
+                               liars.emplace_back(Station::dial(fixture.socket("liar")));
+                           if (&one == &lingering.back()) {
+                             liar.send(of(MessageType::kAck));  // ends it before the next is read
+                           }
+                           EXPECT(liar.send(init(42), one.near.get()));
+                           one.near.reset();
+                         }
+                       })
+             .ok());
+  EXPECT_EQ(liars.size(), 3U);
+  honest.check();
+  static_cast<void>(fixture.sw.port_states());
+  EXPECT_SOON(Station(fixture.socket("liar")).attached());
 }
