@@ -1,5 +1,6 @@
 #include "vxlan/flow.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "vxlan/wire.h"
@@ -43,20 +44,30 @@ void add_ports(Mix& mix, std::span<const std::byte> head, size_t at, uint8_t pro
   }
 }
 
+// Where the inner packet begins, and its type.
+struct Inner {
+  uint16_t type = 0;
+  size_t at = sizeof(Ethernet);
+};
+
+Inner inner_of(std::span<const std::byte> head) {
+  if (head.size() < sizeof(Ethernet)) {
+    return {};
+  }
+  Inner inner{.type = word_at(head, 12)};
+  if (inner.type == kEtherVlan && head.size() >= inner.at + sizeof(VlanTag)) {
+    inner.type = word_at(head, inner.at + 2);
+    inner.at += sizeof(VlanTag);
+  }
+  return inner;
+}
+
 }  // namespace
 
 uint32_t flow_hash(std::span<const std::byte> head) {
   Mix mix;
-  if (head.size() < sizeof(Ethernet)) {
-    return mix.value();
-  }
-  mix.add(head.data(), 12);
-  size_t at = sizeof(Ethernet);
-  uint16_t type = word_at(head, 12);
-  if (type == kEtherVlan && head.size() >= at + sizeof(VlanTag)) {
-    type = word_at(head, at + 2);
-    at += sizeof(VlanTag);
-  }
+  mix.add(head.data(), std::min<size_t>(head.size(), 12));
+  const auto [type, at] = inner_of(head);
   if (type == kEtherIpv4 && head.size() >= at + sizeof(Ipv4)) {
     Ipv4 ip;
     std::memcpy(&ip, head.data() + at, sizeof ip);
@@ -71,6 +82,18 @@ uint32_t flow_hash(std::span<const std::byte> head) {
     add_ports(mix, head, at + sizeof(Ipv6), ip.next_header);
   }
   return mix.value();
+}
+
+uint8_t inner_dscp(std::span<const std::byte> head) {
+  constexpr uint8_t kDscp = 0xfc;
+  const auto [type, at] = inner_of(head);
+  if (type == kEtherIpv4 && head.size() >= at + 2) {
+    return static_cast<uint8_t>(head[at + 1]) & kDscp;
+  }
+  if (type == kEtherIpv6 && head.size() >= at + 2) {
+    return static_cast<uint8_t>(word_at(head, at) >> 4) & kDscp;
+  }
+  return 0;
 }
 
 }  // namespace memswitch::vxlan

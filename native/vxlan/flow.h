@@ -12,4 +12,8 @@ namespace memswitch::vxlan {
 // is whole, the ports of TCP, UDP and SCTP.
 uint32_t flow_hash(std::span<const std::byte> head);
 
+// The inner packet's DSCP at its place in the TOS byte or traffic class; 0: it is not IP. ECN is left out, as RFC 6040 wants of
+// a tunnel that does not carry it back at its end.
+uint8_t inner_dscp(std::span<const std::byte> head);
+
 }  // namespace memswitch::vxlan
