@@ -36,7 +36,7 @@ export interface PortStatus extends PortCounters {
   bridge: string;
   macLimit: number;
   link: 'up' | 'down';
-  /** Null while the link is down. */
+  /** Null while the link is down, and where there is no such process: a tunnel. */
   peer: Peer | null;
   /** Addresses behind the port now. */
   macs: number;
@@ -82,6 +82,15 @@ export class Ports {
 
   bridgeOf(name: string): string {
     return this.#get(name).options.bridge;
+  }
+
+  options(name: string): Port {
+    return this.#get(name).options;
+  }
+
+  /** What native code has changed already. */
+  change(name: string, options: Port): void {
+    this.#get(name).options = options;
   }
 
   inBridge(bridge: string): string[] {
@@ -173,7 +182,7 @@ export class Ports {
           `port "${name}": port "${other}" has the same ${identity}`,
           {
             port: name,
-            hint: 'choose another id or socket',
+            hint: 'choose another',
           },
         );
       }
@@ -190,7 +199,7 @@ export class Ports {
 }
 
 function peerOf(state: NativePortState | undefined): Peer | null {
-  if (!state?.link) {
+  if (!state?.link || state.peer === '') {
     return null;
   }
   const { peer: name, peerPid: pid, peerUid: uid, queues, ringSize } = state;

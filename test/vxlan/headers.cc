@@ -133,7 +133,7 @@ TEST("decapsulation over IPv4: what is wrong, and its drop reason") {
       {"13 bytes", [](Bytes& f) { f.resize(13); }, Drop::kBadOuterLength},
       {"cut in the IP header", [](Bytes& f) { f.resize(33); }, Drop::kBadOuterLength},
       {"cut in the UDP header", [](Bytes& f) { f.resize(40); }, Drop::kBadOuterLength},
-      {"cut in the frame", [](Bytes& f) { f.resize(f.size() - 1); }, Drop::kBadOuterLength},
+      {"cut in the frame", [](Bytes& f) { f.pop_back(); }, Drop::kBadOuterLength},
       {"version 5", [](Bytes& f) { f[14] = 0x55; }, Drop::kBadOuterLength},
       {"a header of 16 bytes", [](Bytes& f) { f[14] = 0x44; }, Drop::kBadOuterLength},
       {"total length below the header", [](Bytes& f) { f[16] = 0, f[17] = 19; },
@@ -182,7 +182,7 @@ TEST("decapsulation over IPv6: what is wrong, and its drop reason") {
   const Change changes[] = {
       {"nothing", [](Bytes&) {}, std::nullopt},
       {"cut in the IP header", [](Bytes& f) { f.resize(53); }, Drop::kBadOuterLength},
-      {"cut in the frame", [](Bytes& f) { f.resize(f.size() - 1); }, Drop::kBadOuterLength},
+      {"cut in the frame", [](Bytes& f) { f.pop_back(); }, Drop::kBadOuterLength},
       {"version 4", [](Bytes& f) { f[14] = 0x40; }, Drop::kBadOuterLength},
       {"payload length 0", [](Bytes& f) { f[19] = 0; }, Drop::kBadOuterLength},
       {"to somebody else", [](Bytes& f) { ++f[53]; }, Drop::kWrongVtep},
