@@ -84,7 +84,7 @@ const remotesSchema = z.union(
 );
 
 const dscpError = 'must be an integer from 0 to 63, or inherit';
-const codePoint = z.int().min(0).max(63);
+const codePoint = z.int().min(0, { error: dscpError }).max(63, { error: dscpError });
 const digits = z.string().regex(/^\d+$/).transform(Number);
 
 const rangeError = 'must be a range of ports from 1 to 65535, for example 49152-65535';

@@ -15,6 +15,7 @@ export interface ShownMac {
   mac: string;
   port: string;
   kind: string;
+  remote: string | null;
 }
 
 export class Daemon {

@@ -42,6 +42,12 @@ export class Underlay {
       const entry = ['fdb', 'append', '00:00:00:00:00:00', 'dev', 'vx0', 'dst', remote];
       this.#in(netns, 'bridge', ...entry);
     }
+    // A veth hands on what a wire would never carry: tunnelled frames of 64 KiB without inner checksums, for the receiver's
+    // vxlan device to finish. A socket cannot.
+    for (const device of ['eth0', 'vx0']) {
+      this.#in(netns, 'ethtool', '-K', device, 'tx', 'off', 'tso', 'off', 'gso', 'off');
+    }
+    this.#in(netns, 'sysctl', '-qw', 'net.ipv6.conf.vx0.disable_ipv6=1');
     this.#in(netns, 'ip', 'addr', 'add', `${inside}/24`, 'dev', 'vx0');
     this.#in(netns, 'ip', 'link', 'set', 'vx0', 'up');
   }
