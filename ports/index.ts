@@ -2,11 +2,12 @@
 import { z } from 'zod';
 import type { PortKind } from './kind.js';
 import { type MemifOptions, memif } from './memif.js';
+import { type VxlanOptions, vxlan } from './vxlan.js';
 
 /** Options of a port, told apart by `kind`. */
-export type PortOptions = MemifOptions;
+export type PortOptions = MemifOptions | VxlanOptions;
 
-export const kinds = [memif] as const;
+export const kinds = [memif, vxlan] as const;
 
 export const kindNames = kinds.map((kind) => kind.name);
 

@@ -5,6 +5,7 @@
  */
 
 export type { MemifOptions } from '../ports/memif.js';
+export type { VxlanOptions } from '../ports/vxlan.js';
 export type { BridgeStatus } from './bridges.js';
 export type { Configuration } from './config/check.js';
 export { checkConfiguration } from './config/check.js';
@@ -35,3 +36,4 @@ export type {
 export type { Drop, SwitchStatus, WorkerStatus } from './status.js';
 export { version } from './status.js';
 export { Switch } from './switch.js';
+export type { RemoteStatus, TunnelStatus } from './tunnels.js';

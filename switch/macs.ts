@@ -1,6 +1,7 @@
 /** The address tables of all bridges, by names. */
 import { z } from 'zod';
 import { integer, name, oneOf } from '../ports/checks.js';
+import { vtepSchema } from '../ports/vxlan.js';
 import type { Bridges } from './bridges.js';
 import { parse } from './config/mistakes.js';
 import { nativeCall, notFound, SwitchError } from './errors.js';
@@ -27,6 +28,8 @@ export interface MacEntry {
   kind: 'learned' | 'static';
   /** Seconds since a frame came from the address; null for a static one. */
   age: number | null;
+  /** The remote that it is behind, of a port that is a tunnel; null: none, or not known. */
+  remote: string | null;
 }
 
 export interface MacList {
@@ -74,7 +77,10 @@ export class Macs {
     return { total, macs };
   }
 
-  addStatic(bridge: string, mac: string, port: string): void {
+  addStatic(bridge: string, mac: string, port: string, remote?: string): void {
+    if (remote !== undefined) {
+      parse(vtepSchema, remote, ['remote']);
+    }
     const address = parseMac(parse(stationSchema, mac, ['mac']));
     const [bridgeId, portId] = [this.#bridges.id(bridge), this.#ports.id(port)];
     if (this.#ports.bridgeOf(port) !== bridge) {
@@ -82,7 +88,9 @@ export class Macs {
       throw new SwitchError('INVALID', what, { port, hint: 'name that bridge, or another port' });
     }
     const where = `address ${mac} in bridge "${bridge}"`;
-    nativeCall(where, () => this.#native.addStaticMac(bridgeId, address, portId), { port });
+    nativeCall(where, () => this.#native.addStaticMac(bridgeId, address, portId, remote ?? ''), {
+      port,
+    });
   }
 
   remove(bridge: string, mac: string): void {
@@ -112,7 +120,11 @@ export class Macs {
     const address = parseMac(mac);
     const found = bridges.flatMap((bridge): MacEntry[] => {
       const entry = this.#native.findMac(this.#bridges.id(bridge), address);
-      return entry ? this.#entry(bridge, address, entry.port, entry.age) : [];
+      if (!entry) {
+        return [];
+      }
+      const entries = BigUint64Array.of((address << 16n) | BigInt(entry.port));
+      return this.#entries(bridge, { entries, ages: Uint16Array.of(entry.age), total: 1 });
     });
     const macs = found.filter(
       (entry) =>
@@ -122,18 +134,20 @@ export class Macs {
   }
 
   #entries(bridge: string, { entries, ages }: NativeMacTable): MacEntry[] {
+    const remotes = this.#native.remotesOf(entries);
     return Array.from(entries).flatMap((entry, index) =>
-      this.#entry(bridge, entry >> 16n, Number(entry & 0xffffn), ages[index] ?? 0),
+      this.#entry(bridge, entry, ages[index] ?? 0, remotes[index]),
     );
   }
 
   /** None when the port was removed between two looks. */
-  #entry(bridge: string, address: bigint, portId: number, age: number): MacEntry[] {
-    const port = this.#ports.nameOf(portId);
+  #entry(bridge: string, entry: bigint, age: number, behind: string | undefined): MacEntry[] {
+    const port = this.#ports.nameOf(Number(entry & 0xffffn));
+    const mac = formatMac(entry >> 16n);
     const isStatic = age === native.limits.staticAge;
     const kind = isStatic ? 'static' : 'learned';
     return port === undefined
       ? []
-      : [{ bridge, mac: formatMac(address), port, kind, age: isStatic ? null : age }];
+      : [{ bridge, mac, port, kind, age: isStatic ? null : age, remote: behind || null }];
   }
 }

@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { PortStatus } from './ports.js';
 import type { WorkerStatus } from './status.js';
 import type { Switch } from './switch.js';
+import type { RemoteStatus, TunnelStatus } from './tunnels.js';
 
 type Labels = Record<string, string | number>;
 type Reading = [labels: Labels, value: bigint | number];
@@ -17,6 +18,10 @@ export function metrics(sw: Switch): Registry {
   workerMetrics(
     registry,
     onceATurn(() => sw.workers()),
+  );
+  tunnelMetrics(
+    registry,
+    onceATurn(() => sw.tunnels()),
   );
   gauge(registry, 'memswitch_mac_entries', 'Addresses held, learned and static', ['bridge'], () =>
     sw.bridges().map(({ name, macs }): Reading => [{ bridge: name }, macs]),
@@ -84,6 +89,23 @@ function workerMetrics(registry: Registry, workers: () => WorkerStatus[]): void 
   perWorker('loops', 'Rounds of the poll loop', ({ loops }) => loops);
   perWorker('sleeps', 'Times the worker went to sleep', ({ sleeps }) => sleeps);
   registry.registerMetric(new BurstHistogram(workers));
+}
+
+function tunnelMetrics(registry: Registry, tunnels: () => TunnelStatus[]): void {
+  const labels = ['port', 'remote'];
+  const readings = (read: (remote: RemoteStatus) => bigint | number) => () =>
+    tunnels().flatMap(({ port, remotes }) =>
+      remotes.map((remote): Reading => [{ port, remote: remote.address }, read(remote)]),
+    );
+  const perRemote = (name: string, help: string, read: (remote: RemoteStatus) => bigint) =>
+    counter(registry, `memswitch_tunnel_${name}_total`, help, labels, readings(read));
+  perRemote('rx_frames', 'Frames that came from the remote', ({ rx }) => rx.frames);
+  perRemote('rx_bytes', 'Bytes of frames that came from the remote', ({ rx }) => rx.bytes);
+  perRemote('tx_frames', 'Frames that were sent to the remote', ({ tx }) => tx.frames);
+  perRemote('tx_bytes', 'Bytes of frames that were sent to the remote', ({ tx }) => tx.bytes);
+  perRemote('dropped_frames', 'Frames to the remote that were dropped', ({ drops }) => drops);
+  const up = readings(({ state }) => (state === 'up' ? 1 : 0));
+  gauge(registry, 'memswitch_tunnel_up', 'Whether there is a way to the remote', labels, up);
 }
 
 function labelsOf({ name, kind, bridge }: PortStatus): Labels {

@@ -66,8 +66,28 @@ export interface NativeMemifOptions {
   cacheLine: 0 | 64 | 128;
 }
 
-export interface NativePortOptions {
-  kind: 'memif';
+export interface NativeVxlanOptions {
+  /** 0 to 2^24 - 1. */
+  vni: number;
+  /** Addresses as text, all of one family; at most `limits.remotes` remotes. */
+  local: string;
+  remotes: string[];
+  /** UDP port of all ends. */
+  port: number;
+  /** Network namespace of the sockets: a name as of `ip netns`, a path, a process id; '' = our own. */
+  netns: string;
+  learn: boolean;
+  splitHorizon: boolean;
+  ttl: number;
+  /** 0 to 63, or -1: the inner packet's. */
+  dscp: number;
+  df: boolean;
+  udpChecksum: boolean;
+  firstSourcePort: number;
+  lastSourcePort: number;
+}
+
+export type NativePortOptions = {
   /** Bridge id. */
   bridge: number;
   /** Most learned addresses behind this port, 0 to `limits.macs`; 0 = as many as the bridge takes. */
@@ -76,7 +96,29 @@ export interface NativePortOptions {
   mtu: number;
   /** Of its queues; '' = as the worker does. */
   polling: Polling | '';
-  memif: NativeMemifOptions;
+} & ({ kind: 'memif'; memif: NativeMemifOptions } | { kind: 'vxlan'; vxlan: NativeVxlanOptions });
+
+export interface NativeRemote {
+  address: string;
+  configured: boolean;
+  /** Whether there is a way to it. */
+  reachable: boolean;
+  /** Of that way, in bytes; 0 = unknown. */
+  mtu: number;
+  /** Seconds since a frame came from it; -1: none did. */
+  heard: number;
+  macs: number;
+  rxFrames: bigint;
+  rxBytes: bigint;
+  txFrames: bigint;
+  txBytes: bigint;
+  /** Of frames to it. */
+  drops: bigint;
+}
+
+export interface NativeTunnel {
+  port: number;
+  remotes: NativeRemote[];
 }
 
 export interface NativePortState {
@@ -147,12 +189,19 @@ export interface NativeSwitch {
 
   macs(bridge: number, filter: NativeMacFilter): NativeMacTable;
   findMac(bridge: number, mac: bigint): { port: number; age: number } | undefined;
-  /** Adds or replaces a static address. */
-  addStaticMac(bridge: number, mac: bigint, port: number): void;
+  /** Adds or replaces a static address; `remote` is the one of a tunnel's remotes it is behind, '' = none. */
+  addStaticMac(bridge: number, mac: bigint, port: number, remote: string): void;
   /** Removes an address, static or learned; false if it was not there. */
   removeMac(bridge: number, mac: bigint): boolean;
   /** Removes learned addresses (of one port, or -1 for all); returns how many. Static ones stay. */
   flushMacs(bridge: number, port: number): number;
+  /** For each of a table's entries the remote that it is behind; '' = none, or not known. */
+  remotesOf(entries: BigUint64Array): string[];
+
+  tunnels(): NativeTunnel[];
+  addRemote(port: number, address: string): void;
+  /** Also a learned one. */
+  removeRemote(port: number, address: string): void;
 
   /**
    * Live counters, one array a worker, written by that worker only and never copied: counter c of port p is at
@@ -200,6 +249,8 @@ export interface NativeLimits {
   bridges: number;
   macs: number;
   queues: number;
+  /** Of one tunnel. */
+  remotes: number;
   ringSize: number;
   ageing: number;
   socketPath: number;

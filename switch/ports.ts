@@ -39,7 +39,7 @@ export interface PortStatus extends PortCounters {
   macLimit: number;
   mtu: number;
   link: 'up' | 'down';
-  /** Null while the link is down. */
+  /** Null while the link is down, and where there is no such process: a tunnel. */
   peer: Peer | null;
   /** Addresses behind the port now. */
   macs: number;
@@ -85,6 +85,15 @@ export class Ports {
 
   bridgeOf(name: string): string {
     return this.#get(name).options.bridge;
+  }
+
+  options(name: string): Port {
+    return this.#get(name).options;
+  }
+
+  /** What native code has changed already. */
+  change(name: string, options: Port): void {
+    this.#get(name).options = options;
   }
 
   inBridge(bridge: string): string[] {
@@ -177,7 +186,7 @@ export class Ports {
           `port "${name}": port "${other}" has the same ${identity}`,
           {
             port: name,
-            hint: 'choose another id or socket',
+            hint: 'choose another',
           },
         );
       }
@@ -198,7 +207,7 @@ function happened(errors: Record<string, number> = {}): Record<string, number> {
 }
 
 function peerOf(state: NativePortState | undefined): Peer | null {
-  if (!state?.link) {
+  if (!state?.link || state.peer === '') {
     return null;
   }
   const { peer: name, peerPid: pid, peerUid: uid, queues, ringSize } = state;

@@ -20,6 +20,7 @@ import {
   type WorkerStatus,
   workerStatus,
 } from './status.js';
+import { type TunnelStatus, Tunnels } from './tunnels.js';
 import { Workers } from './workers.js';
 
 /**
@@ -45,6 +46,7 @@ export class Switch {
   readonly #bridges: Bridges;
   readonly #ports: Ports;
   readonly #macs: Macs;
+  readonly #tunnels: Tunnels;
   readonly #workers: Workers;
   readonly #events = new EventHub();
   readonly #closed = new AbortController();
@@ -79,6 +81,7 @@ export class Switch {
     this.#bridges = new Bridges(this.#native);
     this.#ports = new Ports(this.#native, this.#bridges, this.#counters);
     this.#macs = new Macs(this.#native, this.#bridges, this.#ports);
+    this.#tunnels = new Tunnels(this.#native, this.#ports);
     this.#workers = new Workers(this.#native, workers.length, this.#workerFailed);
   }
 
@@ -135,10 +138,11 @@ export class Switch {
 
   /**
    * Adds a static address, or makes a learned one static: it neither ages nor moves.
+   * @param remote of a port that is a tunnel: the one of its remotes that the address is behind.
    * @throws {SwitchError} `NOT_FOUND`, `INVALID`, or `LIMIT` when the bridge is full.
    */
-  async addStaticMac(bridge: string, mac: string, port: string): Promise<void> {
-    this.#open().#macs.addStatic(bridge, mac, port);
+  async addStaticMac(bridge: string, mac: string, port: string, remote?: string): Promise<void> {
+    this.#open().#macs.addStatic(bridge, mac, port, remote);
   }
 
   /**
@@ -152,6 +156,32 @@ export class Switch {
   /** Removes learned addresses, of one bridge, one port or all; returns how many. Static ones stay. */
   async flushMacs(filter: Pick<MacFilter, 'bridge' | 'port'> = {}): Promise<number> {
     return this.#open().#macs.flush(filter);
+  }
+
+  /** All tunnels with their remotes. */
+  tunnels(): TunnelStatus[] {
+    return this.#open().#tunnels.all();
+  }
+
+  /** @throws {SwitchError} `NOT_FOUND`, or `INVALID` for a port of another kind. */
+  tunnel(port: string): TunnelStatus {
+    return this.#open().#tunnels.one(port);
+  }
+
+  /**
+   * Adds a remote to a live tunnel; other remotes lose no frame.
+   * @throws {SwitchError} `NOT_FOUND`, `INVALID`, `EXISTS`, `LIMIT`.
+   */
+  async addRemote(port: string, address: string): Promise<void> {
+    this.#open().#tunnels.addRemote(port, address);
+  }
+
+  /**
+   * Removes a remote, listed or learned, and the addresses behind it.
+   * @throws {SwitchError} `NOT_FOUND`, `INVALID`.
+   */
+  async removeRemote(port: string, address: string): Promise<void> {
+    this.#open().#tunnels.removeRemote(port, address);
   }
 
   /** All ports with their links and counters. */

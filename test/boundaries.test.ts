@@ -28,6 +28,7 @@ const rules: Rule[] = [
       'native/dataplane',
       'native/memif',
       'native/tables',
+      'native/vxlan',
       'native/ports',
       'native/control',
     ],
@@ -36,15 +37,15 @@ const rules: Rule[] = [
     good: ['// #include <napi.h>', '#include "tables/bridge.h"'],
   },
   {
-    name: 'dataplane, memif and tables know nothing of control and binding',
-    folders: ['native/dataplane', 'native/memif', 'native/tables'],
+    name: 'dataplane, memif, tables and vxlan know nothing of control and binding',
+    folders: ['native/dataplane', 'native/memif', 'native/tables', 'native/vxlan'],
     breaches: (text) => includes(text).filter((path) => /(^|\/)(control|binding)\//.test(path)),
     bad: ['#include "control/switch.h"', '#include "../binding/convert.h"'],
     good: ['#include "memif/ring.h"', '/* #include "control/switch.h" */'],
   },
   {
     name: 'nothing on the poll path allocates, locks, logs or throws',
-    folders: ['native/dataplane'],
+    folders: ['native/dataplane', 'native/vxlan'],
     breaches: (text) =>
       code(text).match(
         /\b(new|malloc|calloc|realloc|free|make_unique|make_shared|mutex|lock_guard|unique_lock|scoped_lock|condition_variable|f?printf|cout|cerr|clog|syslog|throw|push_back|emplace_back|resize)\b|\b(std::)?(string|to_string)\b(?=\s*[({])/g,

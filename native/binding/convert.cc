@@ -74,13 +74,17 @@ uint64_t mac_number(Mac mac) {
   return __builtin_bswap64(mac) >> 16;
 }
 
+Mac mac_of_number(uint64_t number) {
+  return __builtin_bswap64(number << 16);
+}
+
 Mac mac(const Napi::Value& value) {
   bool whole = false;
   const uint64_t given = value.IsBigInt() ? value.As<Napi::BigInt>().Uint64Value(&whole) : 0;
   if (!whole || given > kMacMask) {
     throw Napi::TypeError::New(value.Env(), "mac: must be a bigint of 48 bits");
   }
-  return __builtin_bswap64(given << 16);
+  return mac_of_number(given);
 }
 
 namespace {
@@ -175,21 +179,52 @@ memif::Interface memif_interface(const Napi::Object& memif) {
 
 }  // namespace
 
-PortOptions port_options(const Napi::Object& options) {
-  const Napi::Env env = options.Env();
-  if (text(options.Get("kind"), "kind", 32) != "memif") {
-    throw Napi::TypeError::New(env, "kind: must be memif");
+IpAddress address(const Napi::Value& value, const char* name) {
+  IpAddress parsed;
+  if (!IpAddress::parse(text(value, name, 64), parsed)) {
+    throw Napi::TypeError::New(value.Env(), std::string(name) + ": must be an IP address");
   }
-  const Napi::Object memif = options.Get("memif").As<Napi::Object>();
+  return parsed;
+}
+
+namespace {
+
+VtepOptions vtep_options(const Napi::Object& vxlan) {
+  const auto port = [&](const char* name) {
+    return static_cast<uint16_t>(number(vxlan.Get(name), name, 1, UINT16_MAX));
+  };
+  return {
+      .netns = text(vxlan.Get("netns"), "netns", PATH_MAX),
+      .local = address(vxlan.Get("local"), "local"),
+      .port = port("port"),
+      .ttl = static_cast<uint8_t>(number(vxlan.Get("ttl"), "ttl", 1, 255)),
+      .dscp = static_cast<int>(number(vxlan.Get("dscp"), "dscp", -1, 63)),
+      .dont_fragment = boolean(vxlan.Get("df"), "df"),
+      .udp_checksum = boolean(vxlan.Get("udpChecksum"), "udpChecksum"),
+      .first_source_port = port("firstSourcePort"),
+      .last_source_port = port("lastSourcePort"),
+  };
+}
+
+VxlanOptions vxlan_options(const Napi::Object& vxlan) {
+  VxlanOptions options{
+      .vni = static_cast<uint32_t>(number(vxlan.Get("vni"), "vni", 0, vxlan::kMaxVni)),
+      .vtep = vtep_options(vxlan),
+      .learn_remotes = boolean(vxlan.Get("learn"), "learn"),
+      .split_horizon = boolean(vxlan.Get("splitHorizon"), "splitHorizon"),
+  };
+  const auto remotes = vxlan.Get("remotes").As<Napi::Array>();
+  for (uint32_t i = 0; i < remotes.Length(); ++i) {
+    options.remotes.push_back(address(remotes.Get(i), "remotes"));
+  }
+  return options;
+}
+
+void add_memif_options(const Napi::Object& memif, PortOptions& port) {
   const std::string role = text(memif.Get("role"), "role", 16);
   if (role != "server" && role != "client") {
-    throw Napi::TypeError::New(env, "role: must be server or client");
+    throw Napi::TypeError::New(memif.Env(), "role: must be server or client");
   }
-  PortOptions port;
-  port.bridge = static_cast<uint16_t>(number(options.Get("bridge"), "bridge", 1, kMaxBridges));
-  port.mac_limit = static_cast<uint32_t>(number(options.Get("macLimit"), "macLimit", 0, kMaxMacs));
-  port.max_frame = max_frame(options.Get("mtu"));
-  port.polling = polling(options.Get("polling"));
   port.is_client = role == "client";
   port.place = memif_place(memif);
   port.interface = memif_interface(memif);
@@ -197,7 +232,49 @@ PortOptions port_options(const Napi::Object& options) {
                   ids(memif.Get("allowGroups"), "allowGroups")};
   port.buffer_size =
       static_cast<uint32_t>(number(memif.Get("bufferSize"), "bufferSize", 64, 65535));
+}
+
+}  // namespace
+
+PortOptions port_options(const Napi::Object& options) {
+  PortOptions port;
+  port.bridge = static_cast<uint16_t>(number(options.Get("bridge"), "bridge", 1, kMaxBridges));
+  port.mac_limit = static_cast<uint32_t>(number(options.Get("macLimit"), "macLimit", 0, kMaxMacs));
+  port.max_frame = max_frame(options.Get("mtu"));
+  port.polling = polling(options.Get("polling"));
+  const std::string kind = text(options.Get("kind"), "kind", 32);
+  if (kind == "memif") {
+    add_memif_options(options.Get("memif").As<Napi::Object>(), port);
+  } else if (kind == "vxlan") {
+    port.vxlan = vxlan_options(options.Get("vxlan").As<Napi::Object>());
+  } else {
+    throw Napi::TypeError::New(options.Env(), "kind: must be memif or vxlan");
+  }
   return port;
+}
+
+Napi::Object tunnel_status(Napi::Env env, const TunnelStatus& status) {
+  Napi::Array remotes = Napi::Array::New(env);
+  for (const RemoteStatus& remote : status.remotes) {
+    const auto counter = [env](uint64_t value) { return Napi::BigInt::New(env, value); };
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("address", remote.address.text());
+    object.Set("configured", remote.configured);
+    object.Set("reachable", remote.reachable);
+    object.Set("mtu", remote.mtu);
+    object.Set("heard", remote.heard_s);
+    object.Set("macs", remote.macs);
+    object.Set("rxFrames", counter(remote.rx_frames));
+    object.Set("rxBytes", counter(remote.rx_bytes));
+    object.Set("txFrames", counter(remote.tx_frames));
+    object.Set("txBytes", counter(remote.tx_bytes));
+    object.Set("drops", counter(remote.drops));
+    remotes.Set(remotes.Length(), object);
+  }
+  Napi::Object tunnel = Napi::Object::New(env);
+  tunnel.Set("port", status.port);
+  tunnel.Set("remotes", remotes);
+  return tunnel;
 }
 
 Napi::Object port_state(Napi::Env env, const PortState& state) {
@@ -267,6 +344,7 @@ Napi::Object limits(Napi::Env env) {
   object.Set("bridges", kMaxBridges - 1);
   object.Set("macs", kMaxMacs);
   object.Set("queues", kMaxQueues);
+  object.Set("remotes", kMaxRemotes - 1);
   object.Set("ringSize", 1 << memif::kMaxLog2RingSize);
   object.Set("ageing", kMaxAgeing);
   object.Set("socketPath", sizeof(sockaddr_un::sun_path) - 1);

@@ -22,6 +22,7 @@ bool boolean(const Napi::Value& value, const char* name);
 // Addresses are bigints with the first byte highest; in memory the first byte is lowest.
 Mac mac(const Napi::Value& value);
 uint64_t mac_number(Mac mac);
+Mac mac_of_number(uint64_t number);
 
 // The longest frame of a port with that MTU.
 uint32_t max_frame(const Napi::Value& mtu);
@@ -29,6 +30,8 @@ uint32_t max_frame(const Napi::Value& mtu);
 std::vector<WorkerOptions> worker_options(const Napi::Object& options);
 BridgeOptions bridge_options(const Napi::Object& options);
 PortOptions port_options(const Napi::Object& options);
+IpAddress address(const Napi::Value& value, const char* name);
+Napi::Object tunnel_status(Napi::Env env, const TunnelStatus& status);
 Napi::Object port_state(Napi::Env env, const PortState& state);
 Napi::Object event(Napi::Env env, const Event& event);
 

@@ -56,6 +56,10 @@ Napi::Function SwitchObject::define(Napi::Env env) {
                          InstanceMethod<&SwitchObject::add_static_mac>("addStaticMac"),
                          InstanceMethod<&SwitchObject::remove_mac>("removeMac"),
                          InstanceMethod<&SwitchObject::flush_macs>("flushMacs"),
+                         InstanceMethod<&SwitchObject::remotes_of>("remotesOf"),
+                         InstanceMethod<&SwitchObject::tunnels>("tunnels"),
+                         InstanceMethod<&SwitchObject::add_remote>("addRemote"),
+                         InstanceMethod<&SwitchObject::remove_remote>("removeRemote"),
                          InstanceMethod<&SwitchObject::port_counters>("portCounters"),
                          InstanceMethod<&SwitchObject::worker_counters>("workerCounters"),
                          InstanceMethod<&SwitchObject::stop>("stop"),
@@ -187,8 +191,12 @@ Napi::Value SwitchObject::find_mac(const Napi::CallbackInfo& info) {
 }
 
 void SwitchObject::add_static_mac(const Napi::CallbackInfo& info) {
-  check(info.Env(),
-        switch_->add_static_mac(bridge_number(info[0]), mac(info[1]), port_number(info[2])));
+  std::optional<IpAddress> remote;
+  if (!text(info[3], "remote", 64).empty()) {
+    remote = address(info[3], "remote");
+  }
+  check(info.Env(), switch_->add_static_mac(bridge_number(info[0]), mac(info[1]),
+                                            port_number(info[2]), remote));
 }
 
 Napi::Value SwitchObject::remove_mac(const Napi::CallbackInfo& info) {
@@ -201,6 +209,36 @@ Napi::Value SwitchObject::flush_macs(const Napi::CallbackInfo& info) {
   uint32_t count = 0;
   check(info.Env(), switch_->flush_macs(bridge_number(info[0]), port_or_all(info[1]), count));
   return Napi::Number::New(info.Env(), count);
+}
+
+Napi::Value SwitchObject::remotes_of(const Napi::CallbackInfo& info) {
+  const auto entries = info[0].As<Napi::BigUint64Array>();
+  std::vector<std::pair<PortId, Mac>> asked;
+  for (size_t i = 0; i < entries.ElementLength(); ++i) {
+    asked.emplace_back(static_cast<PortId>(entries[i]), mac_of_number(entries[i] >> 16));
+  }
+  Napi::Array list = Napi::Array::New(info.Env(), asked.size());
+  uint32_t at = 0;
+  for (const std::optional<IpAddress>& remote : switch_->remotes_of(asked)) {
+    list.Set(at++, remote ? remote->text() : std::string());
+  }
+  return list;
+}
+
+Napi::Value SwitchObject::tunnels(const Napi::CallbackInfo& info) {
+  Napi::Array list = Napi::Array::New(info.Env());
+  for (const TunnelStatus& tunnel : switch_->tunnels()) {
+    list.Set(list.Length(), tunnel_status(info.Env(), tunnel));
+  }
+  return list;
+}
+
+void SwitchObject::add_remote(const Napi::CallbackInfo& info) {
+  check(info.Env(), switch_->add_remote(port_number(info[0]), address(info[1], "address")));
+}
+
+void SwitchObject::remove_remote(const Napi::CallbackInfo& info) {
+  check(info.Env(), switch_->remove_remote(port_number(info[0]), address(info[1], "address")));
 }
 
 // The memory is the switch's; the array keeps the switch alive for as long as JavaScript looks at it.

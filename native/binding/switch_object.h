@@ -32,6 +32,10 @@ class SwitchObject final : public Napi::ObjectWrap<SwitchObject> {
   void add_static_mac(const Napi::CallbackInfo& info);
   Napi::Value remove_mac(const Napi::CallbackInfo& info);
   Napi::Value flush_macs(const Napi::CallbackInfo& info);
+  Napi::Value remotes_of(const Napi::CallbackInfo& info);
+  Napi::Value tunnels(const Napi::CallbackInfo& info);
+  void add_remote(const Napi::CallbackInfo& info);
+  void remove_remote(const Napi::CallbackInfo& info);
   Napi::Value port_counters(const Napi::CallbackInfo& info);
   Napi::Value worker_counters(const Napi::CallbackInfo& info);
   void stop(const Napi::CallbackInfo& info);

@@ -35,6 +35,7 @@ void Switch::close() {
       const PortId id = ports_.begin()->first;
       server_.remove(id, "the switch is closing");
       client_.remove(id, "the switch is closing");
+      vxlan_.remove(id);
       forget_port(id, ports_.begin()->second.bridge);
     }
     reclaim_.run();  // no worker runs, so all of it is possible
@@ -89,7 +90,7 @@ Status Switch::bridge_macs(uint16_t number, uint32_t& count) {
 void Switch::update_members(Bridge& bridge) {
   Bridge::Members members;
   for (const auto& [id, record] : ports_) {
-    if (record.bridge.get() == &bridge && record.link) {
+    if (record.bridge.get() == &bridge && record.is_up()) {
       members.push_back(record.port.get());
     }
   }
@@ -138,19 +139,35 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
   if (id == kNoPort) {
     return refuse(Code::kLimit, "a switch has at most " + std::to_string(kMaxPorts - 1) + " ports");
   }
+  Record record;
+  record.bridge = std::move(bridge);
+  if (Status status = make_port(options, id, record); !status.ok()) {
+    return status;
+  }
+  record.port->max_frame.store(options.max_frame);
+  record.polling = options.polling;
+  ids_[id] = true;
+  shared_.ports[id].store(record.port.get());
+  Bridge& home = *record.bridge;
+  ports_[id] = std::move(record);
+  update_members(home);
+  return {};
+}
+
+Status Switch::make_port(const PortOptions& options, PortId id, Record& record) {
+  return options.vxlan ? make_tunnel(options, id, record) : make_memif(options, id, record);
+}
+
+Status Switch::make_memif(const PortOptions& options, PortId id, Record& record) {
   if (!options.is_client) {
     if (Status status = server_.add(options.place, id, options.interface, options.allowed);
         !status.ok()) {
       return status;
     }
   }
-  ids_[id] = true;
-  Record& record = ports_[id];
-  record.port = std::make_unique<MemifPort>(id, bridge.get(), quota_of(options.mac_limit));
-  record.port->max_frame.store(options.max_frame);
-  record.polling = options.polling;
-  record.bridge = std::move(bridge);
-  shared_.ports[id].store(record.port.get());
+  auto port = std::make_unique<MemifPort>(id, record.bridge.get(), quota_of(options.mac_limit));
+  record.memif = port.get();
+  record.port = std::move(port);
   if (options.is_client) {
     client_.add(options.place.socket, options.place.netns, id,
                 {.id = options.place.id,
@@ -163,6 +180,16 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
                                                                  : options.interface.cache_line});
   }
   return {};
+}
+
+Status Switch::make_tunnel(const PortOptions& options, PortId id, Record& record) {
+  const uint32_t table = options.mac_limit == 0 ? record.bridge->macs.limit() : options.mac_limit;
+  std::unique_ptr<VxlanPort> port;
+  Status status =
+      vxlan_.make(*options.vxlan, id, *record.bridge, quota_of(options.mac_limit), table, port);
+  record.port = std::move(port);
+  record.is_tunnel = true;
+  return status;
 }
 
 Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit, uint32_t max_frame) {
@@ -187,6 +214,7 @@ Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit, uint32_t
   // Twice: now, so that nothing finds the port by its old addresses, and after the last burst that still knew the
   // old bridge and may have learned one more.
   bridges_.flush(*before, id, Bridges::Which::kAll);
+  vxlan_.flush(id, true);
   reclaim_.later([this, before, id] { bridges_.flush(*before, id, Bridges::Which::kAll); });
   return {};
 }
@@ -199,6 +227,7 @@ Status Switch::remove_port(PortId id) {
   }
   server_.remove(id, "the port was removed");
   client_.remove(id, "the port was removed");
+  vxlan_.remove(id);
   forget_port(id, record->bridge);
   return {};
 }
@@ -210,6 +239,9 @@ void Switch::forget_port(PortId id, const std::shared_ptr<Bridge>& bridge) {
   ports_.erase(id);
   gone->port->bridge.store(nullptr);
   shared_.ports[id].store(nullptr);
+  if (gone->is_tunnel) {
+    update_members(*home);
+  }
   bridges_.flush(*home, id, Bridges::Which::kAll);
   reclaim_.later([this, id, home, gone] {
     bridges_.flush(*home, id, Bridges::Which::kAll);
@@ -224,12 +256,12 @@ std::vector<PortState> Switch::port_states() {
   std::vector<PortState> states;
   for (const auto& [id, record] : ports_) {
     PortState state{.id = id,
+                    .link = record.is_up(),
                     .macs = record.port->macs.used(),
                     .last_error = record.last_error,
                     .attaches = record.attaches,
                     .protocol_errors = record.protocol_errors};
     if (record.link) {
-      state.link = true;
       state.queues = record.link->queues();
       state.ring_size = record.link->ring_size();
       state.peer = record.link->peer();
@@ -263,7 +295,8 @@ Status Switch::find_mac(uint16_t number, Mac mac, const Visit& visit) {
   return status;
 }
 
-Status Switch::add_static_mac(uint16_t number, Mac mac, PortId id) {
+Status Switch::add_static_mac(uint16_t number, Mac mac, PortId id,
+                              const std::optional<IpAddress>& remote) {
   const Guard guard(lock_);
   std::shared_ptr<Bridge> bridge;
   Record* record = nullptr;
@@ -279,6 +312,11 @@ Status Switch::add_static_mac(uint16_t number, Mac mac, PortId id) {
   if (mac == 0 || is_group(mac)) {
     return refuse(Code::kInvalid, "the address is zero or a group address");
   }
+  if (remote) {
+    if (Status status = vxlan_.add_static(id, mac, *remote); !status.ok()) {
+      return status;
+    }
+  }
   return bridges_.add_static(*bridge, mac, id);
 }
 
@@ -288,6 +326,11 @@ Status Switch::remove_mac(uint16_t number, Mac mac, bool& removed) {
   Status status = need_bridge(number, bridge);
   if (status.ok()) {
     removed = mac != 0 && bridges_.remove_mac(*bridge, mac);
+    for (const auto& [id, record] : ports_) {
+      if (record.is_tunnel && record.bridge == bridge) {
+        vxlan_.forget(id, mac);
+      }
+    }
   }
   return status;
 }
@@ -298,8 +341,44 @@ Status Switch::flush_macs(uint16_t number, PortId port, uint32_t& count) {
   Status status = need_bridge(number, bridge);
   if (status.ok()) {
     count = bridges_.flush(*bridge, port, Bridges::Which::kLearned);
+    for (const auto& [id, record] : ports_) {
+      if (record.is_tunnel && record.bridge == bridge && (port == kNoPort || port == id)) {
+        vxlan_.flush(id, false);
+      }
+    }
   }
   return status;
+}
+
+// --- tunnels -------------------------------------------------------------------------------------------------------
+
+std::vector<TunnelStatus> Switch::tunnels() {
+  const Guard guard(lock_);
+  return vxlan_.status();
+}
+
+Status Switch::add_remote(PortId tunnel, const IpAddress& remote) {
+  const Guard guard(lock_);
+  Record* record = nullptr;
+  const Status status = need_port(tunnel, record);
+  return status.ok() ? vxlan_.add_remote(tunnel, remote) : status;
+}
+
+Status Switch::remove_remote(PortId tunnel, const IpAddress& remote) {
+  const Guard guard(lock_);
+  Record* record = nullptr;
+  const Status status = need_port(tunnel, record);
+  return status.ok() ? vxlan_.remove_remote(tunnel, remote) : status;
+}
+
+std::vector<std::optional<IpAddress>> Switch::remotes_of(
+    std::span<const std::pair<PortId, Mac>> addresses) {
+  const Guard guard(lock_);
+  std::vector<std::optional<IpAddress>> remotes;
+  for (const auto& [port, mac] : addresses) {
+    remotes.push_back(vxlan_.remote_of(port, mac));
+  }
+  return remotes;
 }
 
 // --- peers ---------------------------------------------------------------------------------------------------------
@@ -324,9 +403,9 @@ memif::Reason Switch::attached(PortId id, memif::Link link, memif::PeerCredentia
   }
   record.credentials = peer;
   ++record.attaches;
-  record.port->link.store(record.link.get());
+  record.memif->link.store(record.link.get());
   if (!workers_.add(queues_of(*record.link))) {
-    record.port->link.store(nullptr);
+    record.memif->link.store(nullptr);
     reclaim_.retire(std::move(record.link));
     return {memif::Fault::kRefused, "the workers have too many queues"};
   }
@@ -337,7 +416,7 @@ memif::Reason Switch::attached(PortId id, memif::Link link, memif::PeerCredentia
 
 void Switch::detached(PortId id, const std::string& reason) {
   Record& record = ports_.at(id);
-  record.port->link.store(nullptr);
+  record.memif->link.store(nullptr);
   workers_.remove(queues_of(*record.link));
   reclaim_.retire(std::move(record.link));
   update_members(*record.bridge);
@@ -397,6 +476,7 @@ void Switch::each_second() {
   limits_told_.clear();
   server_.expire();
   bridges_.age();
+  vxlan_.each_second();
 }
 
 void Switch::tell_notices() {

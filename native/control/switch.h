@@ -19,6 +19,7 @@
 #include "control/reactor.h"
 #include "control/reclaim.h"
 #include "control/status.h"
+#include "control/vxlan.h"
 #include "control/workers.h"
 #include "ports/memif.h"
 
@@ -33,7 +34,8 @@ struct PortOptions {
   MemifServer::Place place{};
   memif::Interface interface {};
   Allowed allowed{};
-  uint32_t buffer_size = 2048;  // of a client
+  uint32_t buffer_size = 2048;          // of a client
+  std::optional<VxlanOptions> vxlan{};  // then nothing above but the bridge and its limit counts
 };
 
 using FaultCounts = std::array<uint32_t, memif::kFaults>;
@@ -84,10 +86,19 @@ class Switch final : private MemifOwner {
   using Visit = std::function<void(const MacTable::Entry& entry, uint16_t age_s)>;
   Status each_mac(uint16_t bridge, const Visit& visit);
   Status find_mac(uint16_t bridge, Mac mac, const Visit& visit);
-  Status add_static_mac(uint16_t bridge, Mac mac, PortId port);
+  // `remote`: the one of a tunnel's remotes behind which the address is.
+  Status add_static_mac(uint16_t bridge, Mac mac, PortId port,
+                        const std::optional<IpAddress>& remote = {});
   Status remove_mac(uint16_t bridge, Mac mac, bool& removed);
   // kNoPort: of all ports.
   Status flush_macs(uint16_t bridge, PortId port, uint32_t& count);
+
+  std::vector<TunnelStatus> tunnels();
+  Status add_remote(PortId tunnel, const IpAddress& remote);
+  Status remove_remote(PortId tunnel, const IpAddress& remote);
+  // The remote that each of the addresses is behind; none: not behind a tunnel, or not known.
+  std::vector<std::optional<IpAddress>> remotes_of(
+      std::span<const std::pair<PortId, Mac>> addresses);
 
   // For counters, which live as long as the switch, and for running a worker on the calling thread.
   Workers& workers() { return workers_; }
@@ -101,10 +112,14 @@ class Switch final : private MemifOwner {
   static constexpr int kNoticesPerTick = 100;
 
   struct Record {
-    std::unique_ptr<MemifPort> port;
+    [[nodiscard]] bool is_up() const { return link != nullptr || is_tunnel; }
+
+    std::unique_ptr<Port> port;
     std::shared_ptr<Bridge> bridge;
+    MemifPort* memif = nullptr;  // the port, if it is one
     std::unique_ptr<MemifLink> link;
     std::optional<Polling> polling;
+    bool is_tunnel = false;
     memif::PeerCredentials credentials;
     std::string last_error;
     uint32_t attaches = 0;
@@ -119,6 +134,9 @@ class Switch final : private MemifOwner {
   Status need_bridge(uint16_t number, std::shared_ptr<Bridge>& bridge) const;
   Status need_port(PortId id, Record*& record);
   [[nodiscard]] PortId free_id() const;
+  Status make_port(const PortOptions& options, PortId id, Record& record);
+  Status make_memif(const PortOptions& options, PortId id, Record& record);
+  Status make_tunnel(const PortOptions& options, PortId id, Record& record);
   void update_members(Bridge& bridge);
   void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
   void look_for_faults();
@@ -132,6 +150,7 @@ class Switch final : private MemifOwner {
   Tell tell_;
   Workers workers_;
   Bridges bridges_{shared_, reclaim_};
+  Vxlan vxlan_{shared_, reclaim_, workers_};
   std::map<PortId, Record> ports_;
   std::vector<bool> ids_ = std::vector<bool>(kMaxPorts);     // in use, or not yet reclaimed
   std::map<std::pair<uint16_t, PortId>, bool> limits_told_;  // this second; by bridge and port

@@ -79,6 +79,7 @@ bool Workers::add(std::span<RxQueue* const> queues) {
       free = slots.insert(free, nullptr);
     }
     *free = queues[done];
+    queues[done]->worker = member.worker.index;
     const auto slot = static_cast<uint32_t>(free - slots.begin());
     const int fd = queues[done]->wake_fd();
     epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.u32 = slot}};

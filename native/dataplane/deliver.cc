@@ -52,4 +52,15 @@ void drop_unbridged(const Burst& burst, PortCounters& in) {
   }
 }
 
+void drop_refused(Burst& burst, PortCounters& in) {
+  uint64_t bytes = 0;
+  for (uint16_t i = 0; i < burst.count; ++i) {
+    bytes += burst.frames[i].length;
+  }
+  in.rx_frames.add(burst.count);
+  in.rx_bytes.add(bytes);
+  in.drop(*burst.refused, burst.count);
+  burst.refused.reset();
+}
+
 }  // namespace memswitch

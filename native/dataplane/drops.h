@@ -21,9 +21,22 @@ enum class Drop : uint8_t {
   kNoRoom,
   kTooLong,
   kQueueBusy,
+  kBadOuterLength,
+  kBadOuterChecksum,
+  kFragment,
+  kNotTunnel,
+  kWrongVtep,
+  kBadVxlan,
+  kUnknownVni,
+  kUnknownRemote,
+  kSplitHorizon,
+  kNoRemote,
+  kUnresolved,
+  kUnderlayFull,
+  kUnderlayError,
 };
 
-inline constexpr size_t kDropReasons = static_cast<size_t>(Drop::kQueueBusy) + 1;
+inline constexpr size_t kDropReasons = static_cast<size_t>(Drop::kUnderlayError) + 1;
 
 struct DropText {
   const char* name;
@@ -45,8 +58,26 @@ inline constexpr std::array<DropText, kDropReasons> kDropTexts{{
     {"link_down", true, "The destination's port has no peer attached."},
     {"ring_full", true, "The receiver has no free buffer: it takes frames slower than they come."},
     {"no_room", true, "The frame is longer than the receiver's buffers together."},
-    {"too_long", true, "The frame is longer than the MTU of the port it was to leave by allows."},
+    {"too_long", true,
+     "The frame is longer than the MTU of the port it was to leave by allows, or, with its outer "
+     "headers, than the way to a tunnel's remote carries; lower the MTU inside."},
     {"queue_busy", true, "Another worker held the port's transmit queue for too long."},
+    {"bad_outer_length", false, "The lengths in a tunnel's outer headers do not fit the frame."},
+    {"bad_outer_checksum", false,
+     "The outer IP or UDP checksum is wrong, or one is missing over IPv6."},
+    {"outer_fragment", false,
+     "A tunnel's datagram came in fragments; raise the MTU of the way (RFC 7348, 4.3)."},
+    {"not_tunnel", false, "A frame on an underlay port that is not for a tunnel."},
+    {"wrong_vtep", false, "The outer destination is not this VTEP's address."},
+    {"bad_vxlan", false, "The VXLAN header's flag I is not set: it names no network."},
+    {"unknown_vni", false, "No tunnel of this VTEP has the frame's VNI."},
+    {"unknown_remote", false,
+     "The frame came from a VTEP that is not one of the tunnel's remotes; list it, or set learn."},
+    {"split_horizon", false, "The destination is behind another tunnel of the same bridge."},
+    {"no_remote", true, "The tunnel has no remote to send to."},
+    {"unresolved", true, "Nobody answers for the address of the remote or of the gateway to it."},
+    {"underlay_full", true, "The underlay takes no more frames: it is slower than they come."},
+    {"underlay_error", true, "The underlay refused to send: no way to the remote, or no right."},
 }};
 
 }  // namespace memswitch

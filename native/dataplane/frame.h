@@ -6,6 +6,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+
+#include "dataplane/drops.h"
 
 namespace memswitch {
 
@@ -54,10 +57,11 @@ constexpr bool is_group(Mac mac) {
 }
 
 struct Burst {
-  uint16_t count = 0;     // frames
-  uint16_t slots = 0;     // what release() gives back: descriptors of a ring
-  uint16_t segments = 0;  // used of `pieces`
-  uint32_t longest = 0;   // bytes of the longest frame; classify()
+  uint16_t count = 0;           // frames
+  uint16_t slots = 0;           // what release() gives back: descriptors of a ring
+  uint16_t segments = 0;        // used of `pieces`
+  uint32_t longest = 0;         // bytes of the longest frame; classify()
+  std::optional<Drop> refused;  // by the queue itself, all frames of the burst: only to be counted
   std::array<Frame, kBurst> frames;
   std::array<Segment, kBurstSegments> pieces;
 

@@ -17,7 +17,7 @@ void flood(uint16_t frame, Worker& worker, const Port& in, const Bridge& bridge)
   uint64_t replicas = 0;
   if (members != nullptr && bridge.flood.load(std::memory_order_relaxed)) {
     for (const Port* member : *members) {
-      if (member != &in) {
+      if (member != &in && !(in.split_horizon && member->split_horizon)) {
         worker.groups.add(member->id(), frame);
         ++replicas;
       }
@@ -28,6 +28,12 @@ void flood(uint16_t frame, Worker& worker, const Port& in, const Bridge& bridge)
   } else {
     counters.copies.add(replicas - 1);
   }
+}
+
+// From one tunnel to another of the same bridge: what came from a full mesh has reached all of it already.
+bool is_beyond_horizon(const Worker& worker, PortId to) {
+  const Port* port = worker.shared.ports[to].load(std::memory_order_acquire);
+  return port != nullptr && port->split_horizon;
 }
 
 }  // namespace
@@ -48,7 +54,11 @@ void look_up(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
     if (port == in.id()) [[unlikely]] {
       counters.drop(Drop::kSamePort);
     } else if (port != kNoPort) [[likely]] {
-      worker.groups.add(port, i);
+      if (in.split_horizon && is_beyond_horizon(worker, port)) [[unlikely]] {
+        counters.drop(Drop::kSplitHorizon);
+      } else {
+        worker.groups.add(port, i);
+      }
     } else if (is_reserved(mac)) {
       counters.drop(Drop::kReserved);
     } else {

@@ -17,13 +17,7 @@ namespace memswitch {
 
 namespace {
 
-uint16_t forward(RxQueue& queue, Worker& worker) {
-  Burst& burst = worker.burst;
-  if (!queue.receive(burst)) {
-    return 0;
-  }
-  queue.last_frame = worker.now;
-  Port& in = queue.port();
+void forward(Burst& burst, Worker& worker, Port& in) {
   PortCounters& counters = worker.counters_of(in.id());
   snapshot(burst);
   classify(burst, counters, in.max_frame.load(std::memory_order_relaxed));
@@ -35,6 +29,19 @@ uint16_t forward(RxQueue& queue, Worker& worker) {
   } else {
     drop_unbridged(burst, counters);
   }
+}
+
+uint16_t serve(RxQueue& queue, Worker& worker) {
+  Burst& burst = worker.burst;
+  if (!queue.receive(burst)) {
+    return 0;
+  }
+  queue.last_frame = worker.now;
+  if (burst.refused) [[unlikely]] {
+    drop_refused(burst, worker.counters_of(queue.port().id()));
+  } else {
+    forward(burst, worker, queue.port());
+  }
   queue.release(burst);
   worker.counters.count_burst(burst.count);
   return burst.count;
@@ -45,7 +52,7 @@ uint16_t forward(RxQueue& queue, Worker& worker) {
 uint32_t poll_once(Worker& worker, std::span<RxQueue* const> queues) {
   uint32_t frames = 0;
   for (RxQueue* queue : queues) {
-    frames += forward(*queue, worker);
+    frames += serve(*queue, worker);
   }
   return frames;
 }

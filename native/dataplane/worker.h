@@ -80,5 +80,7 @@ void deliver(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
 
 // Instead of all but the first two, for frames of a port that is just leaving its bridge.
 void drop_unbridged(const Burst& burst, PortCounters& in);
+// Instead of all of them, for frames that their queue has refused.
+void drop_refused(Burst& burst, PortCounters& in);
 
 }  // namespace memswitch

@@ -23,7 +23,7 @@ enum class Polling : uint8_t { kBusy, kAdaptive, kInterrupt };
 // One receive queue of a port whose link is up. Owned by the port's link, polled by one worker.
 class RxQueue {
  public:
-  explicit RxQueue(Port& port) : port_(port) {}
+  explicit RxQueue(Port& port) : port_(&port) {}
   RxQueue(const RxQueue&) = delete;
   RxQueue& operator=(const RxQueue&) = delete;
   virtual ~RxQueue() = default;
@@ -38,7 +38,10 @@ class RxQueue {
   virtual void disarm() = 0;
   [[nodiscard]] virtual int wake_fd() const = 0;
 
-  [[nodiscard]] Port& port() const { return port_; }
+  // Where the frames of the last receive() came in: of a queue that several ports share, another one each time.
+  [[nodiscard]] Port& port() const { return *port_; }
+
+  uint16_t worker = 0;  // that polls it; control writes before that worker sees the queue
 
   // Set before a worker gets the queue. None: as the worker does.
   std::optional<Polling> polling;
@@ -48,8 +51,11 @@ class RxQueue {
   bool parked = false;
   bool drowsy = false;  // parked a moment ago
 
+ protected:
+  void set_port(Port& port) { port_ = &port; }
+
  private:
-  Port& port_;
+  Port* port_;
 };
 
 class Port {
@@ -70,7 +76,8 @@ class Port {
   [[nodiscard]] PortId id() const { return id_; }
 
   std::atomic<uint32_t> max_frame{kMaxFrame};  // bytes; by the port's MTU
-  Quota macs;                                  // learned addresses behind this port
+  bool split_horizon = false;   // no frame goes from one such port to another (RFC 4762, 4.4)
+  Quota macs;                   // learned addresses behind this port
   std::atomic<Bridge*> bridge;  // written by control threads; null while the port is being removed
 
  private:

@@ -9,6 +9,7 @@ inline constexpr uint16_t kMaxWorkers = 64;
 inline constexpr uint16_t kMaxPorts = 4096;
 inline constexpr uint16_t kMaxBridges = 4096;
 inline constexpr uint16_t kMaxQueues = 256;
+inline constexpr uint16_t kMaxRemotes = 1024;  // of one tunnel, and one more
 inline constexpr uint32_t kMaxMacs = 4'000'000;
 inline constexpr uint16_t kMaxAgeing =
     32767;  // seconds: half of what a 16-bit clock can tell apart

@@ -74,6 +74,7 @@ class MacTable {
   void each(Visit visit) const;
   [[nodiscard]] uint64_t buckets() const { return mask_ + 1; }
   [[nodiscard]] uint32_t size() const { return quota_.used(); }
+  [[nodiscard]] uint32_t limit() const { return quota_.limit(); }
 
  private:
   static constexpr size_t kWays = 6;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { name } from '../../ports/checks.js';
 import { portSchema } from '../../ports/index.js';
 import { portChangesSchema } from '../../ports/kind.js';
+import { vtepSchema } from '../../ports/vxlan.js';
 import { bridgeChangesSchema, bridgeSchema } from '../config/schema.js';
 import { SwitchError } from '../errors.js';
 import { macSchema, stationSchema } from '../mac.js';
@@ -187,9 +188,14 @@ const macRoutes = [
     method: 'POST',
     url: '/v1/macs',
     summary: 'Adds a static address',
-    body: z.strictObject({ bridge: name, mac: stationSchema, port: name }),
+    body: z.strictObject({
+      bridge: name,
+      mac: stationSchema,
+      port: name,
+      remote: vtepSchema.optional().describe('Of a tunnel: the remote it is behind'),
+    }),
     status: 204,
-    handle: (sw, { body }) => sw.addStaticMac(body.bridge, body.mac, body.port),
+    handle: (sw, { body }) => sw.addStaticMac(body.bridge, body.mac, body.port, body.remote),
   }),
   route({
     method: 'DELETE',
@@ -210,4 +216,52 @@ const macRoutes = [
   }),
 ];
 
-export const routes: Route[] = [...switchRoutes, ...portRoutes, ...bridgeRoutes, ...macRoutes];
+const tunnelRoutes = [
+  route({
+    method: 'GET',
+    url: '/v1/tunnels',
+    summary: 'All tunnels with their remotes',
+    status: 200,
+    response: z.array(answer.tunnelStatus),
+    handle: (sw) => sw.tunnels(),
+  }),
+  route({
+    method: 'GET',
+    url: '/v1/tunnels/:name',
+    summary: 'One tunnel',
+    params: named,
+    status: 200,
+    response: answer.tunnelStatus,
+    handle: (sw, { params }) => sw.tunnel(params.name),
+  }),
+  route({
+    method: 'POST',
+    url: '/v1/tunnels/:name/remotes',
+    summary: 'Adds a remote to a live tunnel',
+    params: named,
+    body: z.strictObject({ address: vtepSchema }),
+    status: 201,
+    response: answer.tunnelStatus,
+    async handle(sw, { params, body }) {
+      await sw.addRemote(params.name, body.address);
+      return sw.tunnel(params.name);
+    },
+  }),
+  route({
+    method: 'DELETE',
+    url: '/v1/tunnels/:name/remotes',
+    summary: 'Removes a remote, and the addresses behind it',
+    params: named,
+    query: z.strictObject({ address: vtepSchema }),
+    status: 204,
+    handle: (sw, { params, query }) => sw.removeRemote(params.name, query.address),
+  }),
+];
+
+export const routes: Route[] = [
+  ...switchRoutes,
+  ...portRoutes,
+  ...bridgeRoutes,
+  ...macRoutes,
+  ...tunnelRoutes,
+];

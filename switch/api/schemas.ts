@@ -6,6 +6,7 @@ import type { BridgeStatus } from '../bridges.js';
 import type { MacList } from '../macs.js';
 import type { PortStatus } from '../ports.js';
 import type { Drop, SwitchStatus, WorkerStatus } from '../status.js';
+import type { TunnelStatus } from '../tunnels.js';
 
 const counter = z.bigint().meta({ type: 'integer', minimum: 0 });
 const count = z.int().min(0);
@@ -59,9 +60,33 @@ export const macList = z.strictObject({
       port: z.string(),
       kind: oneOf(['learned', 'static']),
       age: count.nullable(),
+      remote: z.string().nullable(),
     }),
   ),
 }) satisfies z.ZodType<MacList>;
+
+export const tunnelStatus = z.strictObject({
+  port: z.string(),
+  bridge: z.string(),
+  vni: count,
+  local: z.string(),
+  udpPort: count,
+  underlay: z.string(),
+  remotes: z.array(
+    z.strictObject({
+      address: z.string(),
+      kind: oneOf(['configured', 'learned']),
+      state: oneOf(['up', 'unreachable']),
+      mtu: count.nullable(),
+      innerMtu: count.nullable(),
+      heard: count.nullable(),
+      macs: count,
+      rx: traffic,
+      tx: traffic,
+      drops: counter,
+    }),
+  ),
+}) satisfies z.ZodType<TunnelStatus>;
 
 export const workerStatus = z.strictObject({
   worker: count,

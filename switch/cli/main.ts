@@ -12,12 +12,16 @@ const commands: [name: string, summary: string, load: () => Promise<Module>][] =
   ['run', 'Runs a switch in the foreground', () => import('./commands/run.js')],
   [
     'show',
-    'Shows the switch, its ports, bridges, addresses, workers or drops',
+    'Shows the switch, its ports, bridges, addresses, tunnels, workers or drops',
     () => import('./commands/show.js'),
   ],
-  ['add', 'Adds a port, a bridge or a static address', () => import('./commands/add.js')],
+  ['add', 'Adds a port, a bridge, a static address or a remote', () => import('./commands/add.js')],
   ['set', 'Changes a live port or bridge', () => import('./commands/set.js')],
-  ['delete', 'Removes a port, a bridge or an address', () => import('./commands/delete.js')],
+  [
+    'delete',
+    'Removes a port, a bridge, an address or a remote',
+    () => import('./commands/delete.js'),
+  ],
   ['flush', 'Removes learned addresses', () => import('./commands/flush.js')],
   ['metrics', 'Prints Prometheus metrics', () => import('./commands/metrics.js')],
 ];

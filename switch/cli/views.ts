@@ -3,7 +3,8 @@ import type { BridgeStatus } from '../bridges.js';
 import type { MacList } from '../macs.js';
 import type { PortStatus } from '../ports.js';
 import type { Drop, SwitchStatus, WorkerStatus } from '../status.js';
-import { type Cell, list, number, table } from './table.js';
+import type { RemoteStatus, TunnelStatus } from '../tunnels.js';
+import { type Cell, list, number, type Rows, table } from './table.js';
 
 /** An API object after JSON: its bigints came as numbers, which is exact enough to look at. */
 type Wire<T> = T extends bigint ? number : { [K in keyof T]: Wire<T[K]> };
@@ -20,6 +21,7 @@ export const views: Record<string, View> = {
   ports: { path: '/v1/ports', named: true, show: showPorts },
   bridges: { path: '/v1/bridges', named: true, show: showBridges },
   macs: { path: '/v1/macs', named: false, show: showMacs },
+  tunnels: { path: '/v1/tunnels', named: true, show: showTunnels },
   workers: { path: '/v1/workers', named: false, show: showWorkers },
   drops: { path: '/v1/drops', named: false, show: showDrops },
 };
@@ -80,8 +82,39 @@ function showBridges(answer: Wire<BridgeStatus> | Wire<BridgeStatus>[]): string 
 
 function showMacs({ total, macs }: Wire<MacList>): string {
   const more = total > macs.length ? `\n${number(total - macs.length)} more; see --limit` : '';
-  return macs.length > 0 ? `${table(macs.map((entry) => ({ ...entry })))}${more}` : 'no addresses';
+  const tunnelled = macs.some(({ remote }) => remote !== null);
+  const rows = macs.map(({ remote, ...entry }) => (tunnelled ? { ...entry, remote } : entry));
+  return rows.length > 0 ? `${table(rows)}${more}` : 'no addresses';
 }
+
+/** A line for each remote. */
+function showTunnels(answer: Wire<TunnelStatus> | Wire<TunnelStatus>[]): string {
+  const rows = [answer].flat().flatMap(({ port, bridge, vni, local, remotes }): Rows => {
+    const tunnel = { port, bridge, vni: String(vni), local };
+    return remotes.length > 0
+      ? remotes.map((remote) => ({ ...tunnel, ...remoteCells(remote) }))
+      : [{ ...tunnel, ...noRemote }];
+  });
+  return rows.length > 0 ? table(rows) : 'no tunnels';
+}
+
+function remoteCells({ address, rx, tx, innerMtu, ...rest }: Wire<RemoteStatus>) {
+  const { kind, state, heard, macs, drops } = rest;
+  const traffic = { 'rx frames': rx.frames, 'tx frames': tx.frames, drops };
+  return { remote: address, kind, state, 'inner mtu': innerMtu, heard, macs, ...traffic };
+}
+
+const noRemote = {
+  remote: null,
+  kind: null,
+  state: null,
+  'inner mtu': null,
+  heard: null,
+  macs: null,
+  'rx frames': null,
+  'tx frames': null,
+  drops: null,
+} satisfies Record<keyof ReturnType<typeof remoteCells>, null>;
 
 function showWorkers(workers: Wire<WorkerStatus>[]): string {
   return table(

@@ -17,6 +17,7 @@ using Bytes = std::span<const uint8_t>;
 void server_handshake(Bytes input);
 void client_handshake(Bytes input);
 void ring(Bytes input);
+void decapsulate(Bytes input);
 
 // Takes the input apart from its front; where it ends, zeros follow.
 class Input {

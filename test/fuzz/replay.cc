@@ -43,3 +43,7 @@ TEST("the client's handshake: committed inputs") {
 TEST("rings and bursts: committed inputs") {
   replay("ring", fuzz::ring);
 }
+
+TEST("decapsulation: committed inputs") {
+  replay("decapsulate", fuzz::decapsulate);
+}

@@ -18,6 +18,7 @@ export interface ShownMac {
   mac: string;
   port: string;
   kind: string;
+  remote: string | null;
 }
 
 export interface DaemonOptions {

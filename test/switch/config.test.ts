@@ -26,6 +26,8 @@ function mistakesOf(text: string): Mistake[] {
 
 const web = (options: string) => `ports: { web: { kind: memif, bridge: blue, ${options} } }`;
 const good = "socket: '@web'";
+const wan = (options: string) => `ports: { wan: { kind: vxlan, bridge: blue, ${options} } }`;
+const end = 'vni: 1, local: 192.0.2.1';
 
 const table: [description: string, text: string, path: string, message: string | RegExp][] = [
   [
@@ -34,6 +36,40 @@ const table: [description: string, text: string, path: string, message: string |
     'ports.web.ringSize',
     'must be a power of two from 2 to 16384, got 1000',
   ],
+  ['VNI', wan('vni: 16777216, local: 192.0.2.1'), 'ports.wan.vni', /from 0 to 16777215, got/],
+  ['no local address', wan('vni: 1'), 'ports.wan.local', /^must be the IP address .* missing$/],
+  ['a group as local', wan('vni: 1, local: 224.0.0.1'), 'ports.wan.local', /got "224.0.0.1"/],
+  ['an address of a link', wan('vni: 1, local: fe80::1'), 'ports.wan.local', /got "fe80::1"/],
+  [
+    'a remote of the other family',
+    wan(`${end}, remotes: [192.0.2.2, '2001:db8::2']`),
+    'ports.wan.remotes[1]',
+    'must be of the same family as local (192.0.2.1), got "2001:db8::2"',
+  ],
+  [
+    'a remote twice',
+    wan(`${end}, remotes: [192.0.2.2, 192.0.2.2]`),
+    'ports.wan.remotes[1]',
+    'must not be listed twice, got "192.0.2.2"',
+  ],
+  [
+    'a remote that is local',
+    wan(`${end}, remotes: [192.0.2.1]`),
+    'ports.wan.remotes[0]',
+    'must not be the local address, got "192.0.2.1"',
+  ],
+  [
+    'a remote that is no address',
+    wan(`${end}, remotes: [192.0.2.300]`),
+    'ports.wan.remotes[0]',
+    /^must be the IP address of one host/,
+  ],
+  ['remotes as text', wan(`${end}, remotes: '192.0.2.2, x'`), 'ports.wan.remotes', /a list of/],
+  ['TTL', wan(`${end}, ttl: 0`), 'ports.wan.ttl', /from 1 to 255, got 0/],
+  ['DSCP', wan(`${end}, dscp: 64`), 'ports.wan.dscp', /from 0 to 63, or inherit, got 64/],
+  ['DSCP as text', wan(`${end}, dscp: copy`), 'ports.wan.dscp', /or inherit, got "copy"/],
+  ['source ports', wan(`${end}, sourcePorts: 9-1`), 'ports.wan.sourcePorts', /range of ports/],
+  ['underlay', wan(`${end}, underlay: nic`), 'ports.wan.underlay', 'must be kernel, got "nic"'],
   [
     'ring size below',
     web(`${good}, ringSize: 1`),
@@ -125,7 +161,7 @@ const table: [description: string, text: string, path: string, message: string |
     'kind',
     'ports: { web: { kind: memfi, bridge: blue } }',
     'ports.web.kind',
-    'must be one of the known kinds: memif, got "memfi"',
+    'must be one of the known kinds: memif, vxlan, got "memfi"',
   ],
   [
     'no kind',
@@ -312,13 +348,35 @@ test('names of JavaScript are names like any other', () => {
   expect(Object.keys(ports)).toEqual(['constructor']);
 });
 
+test('a tunnel is completed with defaults; remotes may be text, as from the command line', () => {
+  const { ports } = parseConfiguration(wan(`${end}, remotes: '192.0.2.2, 192.0.2.3', dscp: '46'`));
+  expect(ports.wan).toEqual({
+    kind: 'vxlan',
+    bridge: 'blue',
+    macLimit: 0,
+    mtu: 65_517,
+    vni: 1,
+    local: '192.0.2.1',
+    remotes: ['192.0.2.2', '192.0.2.3'],
+    port: 4789,
+    underlay: 'kernel',
+    learn: false,
+    splitHorizon: true,
+    ttl: 64,
+    dscp: 46,
+    df: true,
+    udpChecksum: true,
+    sourcePorts: '49152-65535',
+  });
+});
+
 test('a file is YAML or JSON', () => {
   const file = join(folder(), 'config.json');
   writeFileSync(
     file,
     JSON.stringify({ ports: { web: { kind: 'memif', bridge: 'b', socket: '@x' } } }),
   );
-  expect(readConfiguration(file).ports.web?.socket).toBe('@x');
+  expect(readConfiguration(file).ports.web).toMatchObject({ socket: '@x' });
 });
 
 test('a file that is not there is said to be', () => {

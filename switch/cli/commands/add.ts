@@ -21,7 +21,14 @@ export function configure(command: Command): void {
     .argument('<mac>')
     .requiredOption('--bridge <name>')
     .requiredOption('--port <name>')
+    .option('--remote <address>', 'of a tunnel: the one of its remotes that it is behind')
     .action(addMac);
+
+  withApi(command.command('remote'))
+    .description('Adds a remote to a live tunnel')
+    .argument('<address>')
+    .requiredOption('--port <name>', 'the tunnel')
+    .action(addRemote);
 }
 
 async function addPort(name: string, { api, ...options }: ApiOption) {
@@ -34,7 +41,13 @@ async function addBridge(name: string, { api, ...options }: ApiOption) {
 
 async function addMac(
   mac: string,
-  { api, ...where }: ApiOption & { bridge: string; port: string },
+  { api, ...where }: ApiOption & { bridge: string; port: string; remote?: string },
 ) {
   await new Client(api).text('POST', '/v1/macs', { mac, ...where });
+}
+
+async function addRemote(address: string, { api, port }: ApiOption & { port: string }) {
+  await new Client(api).text('POST', `/v1/tunnels/${encodeURIComponent(port)}/remotes`, {
+    address,
+  });
 }

@@ -18,4 +18,12 @@ export function configure(command: Command): void {
     .action(async (mac: string, { api, bridge }: ApiOption & { bridge: string }) => {
       await new Client(api).text('DELETE', `/v1/macs${query({ bridge, mac })}`);
     });
+  withApi(command.command('remote'))
+    .description('Removes a remote of a live tunnel')
+    .argument('<address>')
+    .requiredOption('--port <name>', 'the tunnel')
+    .action(async (address: string, { api, port }: ApiOption & { port: string }) => {
+      const remotes = `/v1/tunnels/${encodeURIComponent(port)}/remotes`;
+      await new Client(api).text('DELETE', `${remotes}${query({ address })}`);
+    });
 }

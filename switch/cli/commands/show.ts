@@ -20,7 +20,7 @@ interface Options extends ApiOption {
 export function configure(command: Command): void {
   withApi(command)
     .addArgument(new Argument('<what>', 'what to show').choices(Object.keys(views)))
-    .argument('[name]', 'one port, one bridge')
+    .argument('[name]', 'one port, one bridge, one tunnel')
     .option('--json', "the API's object as it is")
     .option('--watch', 'again every second')
     .option('--bridge <name>', 'macs: of this bridge')

@@ -1,0 +1,120 @@
+#include "ports/vxlan.h"
+
+#include "tables/bridge.h"
+
+namespace memswitch {
+
+VxlanPort::VxlanPort(PortId id, Bridge* home, uint32_t mac_limit, const Options& options,
+                     Underlay& underlay, const std::atomic<uint16_t>& clock)
+    : Port(id, home, mac_limit),
+      addresses(options.mac_table),
+      vni_(options.vni),
+      learn_remotes_(options.learn_remotes),
+      workers_(options.workers),
+      underlay_(underlay),
+      clock_(clock),
+      counters_(static_cast<size_t>(options.workers) * kMaxRemotes) {
+  split_horizon = options.split_horizon;
+}
+
+// Gathers what goes out, and hands it to the underlay as many at a time as a burst has frames.
+class VxlanPort::Parcels {
+ public:
+  Parcels(VxlanPort& port, Burst& burst, uint16_t worker, PortCounters& counters)
+      : port_(port), burst_(burst), worker_(worker), counters_(counters) {}
+
+  void add(uint8_t frame, RemoteIndex remote) {
+    if (count_ == parcels_.size()) {
+      send();
+    }
+    parcels_[count_++] = {frame, remote};
+  }
+  void send() {
+    if (count_ > 0) {
+      port_.underlay_.send(burst_, {parcels_.data(), count_}, port_, worker_, counters_);
+      count_ = 0;
+    }
+  }
+
+ private:
+  VxlanPort& port_;
+  Burst& burst_;
+  const uint16_t worker_;
+  PortCounters& counters_;
+  size_t count_ = 0;
+  std::array<Parcel, kBurst> parcels_;
+};
+
+RemoteIndex VxlanPort::remote_of(Mac destination) const {
+  if (is_group(destination)) {
+    return kNoRemote;
+  }
+  const RemoteIndex remote = addresses.find(destination, addresses.hash(destination));
+  return remote != kNoRemote && remotes[remote].is_known() ? remote : kNoRemote;
+}
+
+// RFC 7348, 4.2 floods by multicast; a copy to each remote does without it.
+void VxlanPort::send_to_all(uint8_t frame, Parcels& parcels, PortCounters& counters) const {
+  const std::vector<RemoteIndex>* all = flood.load(std::memory_order_acquire);
+  if (all == nullptr || all->empty()) {
+    counters.drop(Drop::kNoRemote);
+    return;
+  }
+  for (const RemoteIndex remote : *all) {
+    parcels.add(frame, remote);
+  }
+  counters.copies.add(all->size() - 1);
+}
+
+void VxlanPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
+                         PortCounters& counters) {
+  Parcels parcels(*this, burst, worker, counters);
+  Mac last = 0;
+  RemoteIndex remote = kNoRemote;
+  for (const uint8_t frame : which) {
+    if (burst.destination[frame] != last) {
+      last = burst.destination[frame];
+      remote = remote_of(last);
+    }
+    if (remote != kNoRemote) {
+      parcels.add(frame, remote);
+    } else {
+      send_to_all(frame, parcels, counters);
+    }
+  }
+  parcels.send();
+}
+
+RemoteIndex VxlanPort::sender(const IpAddress& source) {
+  const RemoteIndex known = remotes.find(source);
+  if (known != kNoRemote || !learn_remotes_ || source.is_unspecified() || source.is_multicast()) {
+    return known;
+  }
+  return remotes.learn(source);
+}
+
+void VxlanPort::heard(RemoteIndex remote, Mac source, uint32_t length, uint16_t worker) {
+  RemoteCounters& counters = counters_of(remote, worker);
+  counters.rx_frames.add(1);
+  counters.rx_bytes.add(length);
+  const uint16_t now = clock_.load(std::memory_order_relaxed);
+  Remote& from = remotes[remote];
+  // Written once a second at most: a line that every frame dirtied would travel between workers.
+  if (from.heard.load(std::memory_order_relaxed) != now ||
+      !from.heard_once.load(std::memory_order_relaxed)) {
+    from.heard.store(now, std::memory_order_relaxed);
+    from.heard_once.store(true, std::memory_order_relaxed);
+  }
+  const Bridge* of = bridge.load(std::memory_order_acquire);
+  if (of == nullptr || !of->learn.load(std::memory_order_relaxed) || is_group(source) ||
+      source == 0) {
+    return;
+  }
+  const MacTable::Learn learned =
+      addresses.learn(source, addresses.hash(source), remote, addresses_quota, now);
+  if (learned.result == MacTable::Learned::kMoved) {
+    addresses_quota.give_back();
+  }
+}
+
+}  // namespace memswitch

@@ -1,0 +1,56 @@
+// An IPv4 or IPv6 address in one form: 128 bits, IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), so that comparing, hashing and
+// keeping are one piece of code for both.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+
+namespace memswitch {
+
+struct IpAddress {
+  std::array<std::byte, 16> bytes{};
+
+  bool operator==(const IpAddress&) const = default;
+
+  [[nodiscard]] bool is_ipv4() const { return std::memcmp(bytes.data(), kMapped.data(), 12) == 0; }
+  // The four bytes of an IPv4 address, or the sixteen of an IPv6 one, in network order.
+  [[nodiscard]] const std::byte* data() const { return bytes.data() + (is_ipv4() ? 12 : 0); }
+  [[nodiscard]] size_t size() const { return is_ipv4() ? 4 : 16; }
+  [[nodiscard]] bool is_unspecified() const {
+    const std::byte* at = data();
+    for (size_t i = 0; i < size(); ++i) {
+      if (at[i] != std::byte{0}) {
+        return false;
+      }
+    }
+    return true;
+  }
+  [[nodiscard]] bool is_multicast() const {
+    return is_ipv4() ? (bytes[12] & std::byte{0xf0}) == std::byte{0xe0}
+                     : bytes[0] == std::byte{0xff};
+  }
+
+  static IpAddress ipv4(const void* network_order) {
+    IpAddress address;
+    std::memcpy(address.bytes.data(), kMapped.data(), 12);
+    std::memcpy(address.bytes.data() + 12, network_order, 4);
+    return address;
+  }
+  static IpAddress ipv6(const void* network_order) {
+    IpAddress address;
+    std::memcpy(address.bytes.data(), network_order, 16);
+    return address;
+  }
+
+  // Control threads. False: the text is neither; then `address` is unchanged.
+  static bool parse(const std::string& text, IpAddress& address);
+  [[nodiscard]] std::string text() const;
+
+ private:
+  static constexpr std::array<uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+};
+
+}  // namespace memswitch

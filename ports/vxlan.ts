@@ -1,0 +1,184 @@
+/**
+ * Ports of kind `vxlan`: tunnels (RFC 7348) to Linux, VPP, OVS or another memswitch. The native half is native/ports/vxlan.
+ */
+import { BlockList, isIP } from 'node:net';
+import { z } from 'zod';
+import { native } from '../switch/native.js';
+import { flag, integer } from './checks.js';
+import { type CommonOptions, commonFields, type PortKind } from './kind.js';
+
+const { limits } = native;
+
+/** A tunnel: a network of its own between this switch and its remotes. */
+export interface VxlanOptions extends CommonOptions {
+  kind: 'vxlan';
+  /** VXLAN network identifier, 0 to 16777215: the same at all ends. */
+  vni: number;
+  /** Address of this end (VTEP), IPv4 or IPv6: one that the host has. */
+  local: string;
+  /**
+   * Addresses of the other ends, a list or text with commas, at most 1,023. What is for all goes to each of them; frames of
+   * others are dropped, unless `learn`. May change on a live tunnel by {@link Switch.addRemote}. Default none.
+   */
+  remotes?: string[] | string | undefined;
+  /** UDP port of all ends: 4789, or 8472 for old Linux and Flannel. Default 4789. */
+  port?: number | undefined;
+  /**
+   * What carries the tunnel. `kernel`: UDP sockets of the host's own stack. Default `kernel`.
+   */
+  underlay?: 'kernel' | undefined;
+  /** Network namespace of the sockets: a name as of `ip netns`, a path, or a process id. Default: the switch's own. */
+  netns?: string | number | undefined;
+  /** Takes frames of remotes that are not listed, and answers there. Default false. */
+  learn?: boolean | undefined;
+  /** Nothing goes from this tunnel to another of the same bridge: right for a full mesh. Default true. */
+  splitHorizon?: boolean | undefined;
+  /** Time to live of the outer packets, 1 to 255. Default 64. */
+  ttl?: number | undefined;
+  /** DSCP of the outer packets, 0 to 63, also as text, or `inherit`: the inner packet's. Default 0. */
+  dscp?: number | string | undefined;
+  /** Forbids fragments on the way; what is too long is dropped as `too_long`. Default true. */
+  df?: boolean | undefined;
+  /**
+   * UDP checksums. With them the kernel joins and splits frames in batches. Without, as RFC 7348 suggests for IPv4; over
+   * IPv6 (RFC 6935) the other end must be told as well. Default true.
+   */
+  udpChecksum?: boolean | undefined;
+  /** Range of UDP source ports, of which the inner flow's hash chooses one. Default '49152-65535'. */
+  sourcePorts?: string | undefined;
+}
+
+/** Addresses that no VTEP can have. */
+const nobody = new BlockList();
+nobody.addAddress('0.0.0.0');
+nobody.addAddress('255.255.255.255');
+nobody.addSubnet('224.0.0.0', 4);
+nobody.addAddress('::', 'ipv6');
+nobody.addSubnet('ff00::', 8, 'ipv6');
+nobody.addSubnet('fe80::', 10, 'ipv6');
+
+/** An IPv4 address in IPv6's clothes (RFC 4291, 2.5.5) is refused as well: it has a way to be written of its own. */
+function isVtep(address: string): boolean {
+  const family = isIP(address);
+  const mapped = address.toLowerCase().startsWith('::ffff:');
+  return family !== 0 && !mapped && !nobody.check(address, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+const vtepError = 'must be the IP address of one host, for example 192.0.2.1 or 2001:db8::1';
+
+/** Address of a VTEP: neither a group's, nor of a link alone. */
+export const vtepSchema = z.string({ error: vtepError }).refine(isVtep, { error: vtepError });
+
+const remotesError = `must be a list of at most ${limits.remotes} IP addresses`;
+const separator = /[\s,]+/;
+
+const remotesSchema = z.union(
+  [
+    z.array(vtepSchema).max(limits.remotes, { error: remotesError }),
+    z
+      .string()
+      .refine((text) => text.split(separator).every(isVtep))
+      .transform((text) => text.split(separator)),
+  ],
+  { error: remotesError },
+);
+
+const dscpError = 'must be an integer from 0 to 63, or inherit';
+const codePoint = z.int().min(0, { error: dscpError }).max(63, { error: dscpError });
+const digits = z.string().regex(/^\d+$/).transform(Number);
+
+const rangeError = 'must be a range of ports from 1 to 65535, for example 49152-65535';
+
+function range(text: string): [first: number, last: number] {
+  const [first = Number.NaN, last = Number.NaN] = text.split('-').map(Number);
+  return [first, last];
+}
+
+function isRange(text: string): boolean {
+  const [first, last] = range(text);
+  return /^\d+-\d+$/.test(text) && first >= 1 && first <= last && last <= 65_535;
+}
+
+const fields = z.strictObject({
+  kind: z.literal('vxlan'),
+  ...commonFields,
+  vni: integer(0, 2 ** 24 - 1).describe('VXLAN network identifier'),
+  local: vtepSchema.describe('Address of this end'),
+  remotes: remotesSchema.default([]).describe('Addresses of the other ends'),
+  port: integer(1, 65_535).default(4789).describe('UDP port of all ends'),
+  underlay: z
+    .literal('kernel', { error: 'must be kernel' })
+    .default('kernel')
+    .describe('What carries the tunnel'),
+  netns: z
+    .union([z.string().min(1), z.int().min(1).transform(String)], {
+      error: 'must be a name as of `ip netns`, a path or a process id',
+    })
+    .optional()
+    .describe('Network namespace of the sockets'),
+  learn: flag().default(false).describe('Takes frames of remotes that are not listed'),
+  splitHorizon: flag().default(true).describe('Nothing goes from tunnel to tunnel of a bridge'),
+  ttl: integer(1, 255).default(64).describe('Time to live of the outer packets'),
+  dscp: z
+    .union([z.literal('inherit'), codePoint, digits.pipe(codePoint)], { error: dscpError })
+    .default(0)
+    .describe('DSCP of the outer packets, or inherit'),
+  df: flag().default(true).describe('Forbids fragments on the way'),
+  udpChecksum: flag().default(true).describe('UDP checksums'),
+  sourcePorts: z
+    .string({ error: rangeError })
+    .refine(isRange, { error: rangeError })
+    .default('49152-65535')
+    .describe('Range of UDP source ports'),
+});
+
+type Complete = z.output<typeof fields>;
+
+const schema = fields.superRefine(({ local, remotes }, context) => {
+  for (const [index, remote] of remotes.entries()) {
+    const message = remoteMistake(local, remote, remotes.slice(0, index));
+    if (message) {
+      context.addIssue({ code: 'custom', path: ['remotes', index], message, input: remote });
+    }
+  }
+});
+
+/** Why an address cannot be a remote of a tunnel at `local`, beside `others`; undefined: it can. */
+export function remoteMistake(local: string, remote: string, others: string[]): string | undefined {
+  if (isIP(remote) !== isIP(local)) {
+    return `must be of the same family as local (${local})`;
+  }
+  if (remote === local) {
+    return 'must not be the local address';
+  }
+  return others.includes(remote) ? 'must not be listed twice' : undefined;
+}
+
+export const vxlan = {
+  name: 'vxlan' as const,
+  schema: schema satisfies z.ZodType<unknown, VxlanOptions>,
+  toNative({ kind, macLimit, mtu, polling, bridge: _, underlay: __, ...options }, bridge) {
+    const { netns = '', dscp, sourcePorts, ...same } = options;
+    const [firstSourcePort, lastSourcePort] = range(sourcePorts);
+    return {
+      kind,
+      bridge,
+      macLimit,
+      mtu,
+      polling: polling ?? '',
+      vxlan: {
+        ...same,
+        netns,
+        dscp: dscp === 'inherit' ? -1 : dscp,
+        firstSourcePort,
+        lastSourcePort,
+      },
+    };
+  },
+  identity({ local, port, vni, netns }) {
+    return `VNI ${vni} at ${local} port ${port}${netns === undefined ? '' : ` in ${netns}`}`;
+  },
+  show({ kind: _, bridge: __, macLimit: ___, mtu: ____, polling, remotes, netns = '', ...rest }) {
+    return { ...rest, remotes: remotes.join(', '), netns };
+  },
+} satisfies PortKind<Complete>;

@@ -1,0 +1,145 @@
+/**
+ * Tunnels between the switch and ends that nobody here wrote. Inside are Linux hosts behind memif ports, outside Linux's own
+ * vxlan device, and a second switch; between them an Ethernet of network namespaces.
+ */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Daemon } from './daemon.js';
+import { Host, missing } from './peers.js';
+import { endAll, Program, run, until } from './processes.js';
+import { address4, address6, Underlay } from './underlay.js';
+
+const why = missing();
+
+/** Packets that came back, of `count`. */
+function ping(
+  from: (...command: string[]) => string,
+  to: string,
+  count: number,
+  ...more: string[]
+) {
+  const command = ['ping', '-q', '-c', `${count}`, '-i', '0.002', '-W', '2', ...more, to];
+  // ping's own status is 1 when nothing came back.
+  const text = from('sh', '-c', `${command.join(' ')} || true`);
+  return Number(/(\d+) received/.exec(text)?.[1]);
+}
+
+const inside =
+  (host: Host) =>
+  (command: string, ...args: string[]) =>
+    host.exec(command, ...args);
+const within =
+  (netns: string) =>
+  (...command: string[]) =>
+    run('ip', 'netns', 'exec', netns, ...command);
+
+/** Counters are read one after the other: once nothing flows any more. */
+async function balanced(daemon: Daemon): Promise<void> {
+  await until('every frame is accounted for', () => {
+    const { came, ended } = daemon.balance();
+    return came === ended;
+  });
+}
+
+describe.skipIf(why !== undefined)(`tunnels by the kernel${why ? `: ${why}` : ''}`, () => {
+  let underlay: Underlay;
+  const daemons: Daemon[] = [];
+  const hosts: Host[] = [];
+
+  /** A switch on host `number`, with a container at port `web`, 10.77.0.`number`. */
+  async function site(number: 1 | 2, tunnel: object): Promise<{ daemon: Daemon; host: Host }> {
+    const netns = underlay.host(number);
+    const daemon = new Daemon({
+      web: {},
+      wan: { kind: 'vxlan', netns, socket: undefined, ...tunnel },
+    });
+    daemons.push(daemon);
+    await daemon.ready();
+    const host = new Host(number, daemon.socket('web'));
+    hosts.push(host);
+    await host.attach();
+    await daemon.linked('web', 'wan');
+    return { daemon, host };
+  }
+
+  beforeEach(() => {
+    underlay = new Underlay();
+  });
+
+  afterEach(async () => {
+    await Promise.all(hosts.splice(0).map((host) => host.remove()));
+    await endAll();
+    await Promise.all(daemons.splice(0).map((daemon) => daemon.stop()));
+    underlay.remove();
+  });
+
+  test.each([
+    ['IPv4', address4, true, ''],
+    ['IPv4 without UDP checksums', address4, false, 'noudpcsum'],
+    ['IPv6', address6, true, ''],
+    ['IPv6 without UDP checksums', address6, false, 'udp6zerocsumtx udp6zerocsumrx'],
+  ])(
+    'Linux over %s: ping, full-size frames, TCP',
+    { timeout: 120_000 },
+    async (_, address, udpChecksum, more) => {
+      const linux = underlay.host(3);
+      underlay.linux(linux, 5001, address(3), [address(1)], '10.77.0.3', more);
+      const options = { vni: 5001, local: address(1), remotes: [address(3)], udpChecksum };
+      const { daemon, host } = await site(1, options);
+      expect(ping(inside(host), '10.77.0.3', 1000)).toBe(1000);
+      expect(ping(inside(host), '10.77.0.3', 100, '-s', '1472', '-M', 'do')).toBe(100);
+      const server = new Program('ip', ['netns', 'exec', linux, 'iperf3', '-s', '-1']);
+      await until('iperf3 listens', () => within(linux)('ss', '-Hltn', 'sport = :5201') !== '');
+      const result = JSON.parse(host.exec('iperf3', '-J', '-c', '10.77.0.3', '-t', '10'));
+      await server.finished();
+      const { bytes, bits_per_second: rate } = result.end.sum_received;
+      console.log(`iperf3 to Linux's vxlan device: ${(rate / 1e6).toFixed(0)} Mbit/s of TCP`);
+      expect(bytes).toBeGreaterThan(0);
+      await balanced(daemon);
+      const [tunnel] = JSON.parse(daemon.command('show', 'tunnels', '--json'));
+      const [remote] = tunnel.remotes;
+      expect(remote).toMatchObject({
+        address: address(3),
+        kind: 'configured',
+        state: 'up',
+        macs: 1,
+      });
+      expect(remote.mtu).toBe(1600);
+      expect(daemon.command('show', 'tunnels')).toContain(address(3));
+      expect(daemon.command('show', 'macs')).toContain(address(3));
+    },
+  );
+
+  test('a full mesh of two switches and Linux', { timeout: 120_000 }, async () => {
+    const linux = underlay.host(3);
+    underlay.linux(linux, 5001, address4(3), [address4(1), address4(2)], '10.77.0.3');
+    const mesh = (self: number) => ({
+      vni: 5001,
+      local: address4(self),
+      remotes: [1, 2, 3].filter((other) => other !== self).map(address4),
+    });
+    const one = await site(1, mesh(1));
+    const two = await site(2, mesh(2));
+    expect(ping(inside(one.host), '10.77.0.2', 1000)).toBe(1000);
+    expect(ping(inside(one.host), '10.77.0.3', 100)).toBe(100);
+    expect(ping(inside(two.host), '10.77.0.3', 100)).toBe(100);
+    const behind = new Map(two.daemon.macs().map(({ mac, remote }) => [mac, remote]));
+    expect(behind.get(one.host.mac)).toBe(address4(1));
+    expect(behind.get(two.host.mac)).toBe(null);
+    expect([...behind.values()]).toContain(address4(3));
+
+    // A cable is pulled and put back; the others go on meanwhile.
+    underlay.cable(3, 'down');
+    expect(ping(inside(one.host), '10.77.0.2', 100)).toBe(100);
+    underlay.cable(3, 'up');
+    await until('Linux answers again', () => ping(inside(one.host), '10.77.0.3', 1) === 1);
+
+    // Remotes leave and come back on live tunnels.
+    one.daemon.command('delete', 'remote', address4(3), '--port', 'wan');
+    expect(ping(inside(one.host), '10.77.0.2', 100)).toBe(100);
+    expect(ping(inside(one.host), '10.77.0.3', 3)).toBe(0);
+    one.daemon.command('add', 'remote', address4(3), '--port', 'wan');
+    await until('Linux answers again', () => ping(inside(one.host), '10.77.0.3', 1) === 1);
+    await balanced(one.daemon);
+    await balanced(two.daemon);
+  });
+});

@@ -1,0 +1,61 @@
+/** Tunnels by the library: made, shown, changed and refused. Frames through them: test/ports/vxlan.cc, test/interop. */
+import { Switch } from 'memswitch';
+import { expect, test } from 'vitest';
+
+/** A port that no other run has. */
+const port = 30_000 + (process.pid % 10_000);
+const end = { kind: 'vxlan', bridge: 'blue', local: '127.0.0.1', port } as const;
+
+test('a tunnel and its remotes: added, shown, removed', async () => {
+  await using sw = await Switch.start({
+    ports: { wan: { ...end, vni: 7, remotes: ['127.0.0.2'] } },
+  });
+  expect(sw.port('wan')).toMatchObject({ kind: 'vxlan', link: 'up', peer: null });
+  expect(sw.tunnel('wan')).toMatchObject({
+    port: 'wan',
+    bridge: 'blue',
+    vni: 7,
+    local: '127.0.0.1',
+    udpPort: port,
+    underlay: 'kernel',
+    remotes: [
+      { address: '127.0.0.2', kind: 'configured', state: 'up', heard: null, macs: 0, drops: 0n },
+    ],
+  });
+  const [remote] = sw.tunnel('wan').remotes;
+  expect(remote?.innerMtu).toBe((remote?.mtu ?? 0) - 50);
+  await sw.addRemote('wan', '127.0.0.3');
+  expect(sw.tunnels()[0]?.remotes.map(({ address }) => address)).toEqual([
+    '127.0.0.2',
+    '127.0.0.3',
+  ]);
+  expect(sw.port('wan').options.remotes).toBe('127.0.0.2, 127.0.0.3');
+  await sw.addStaticMac('blue', '02:00:00:00:00:09', 'wan', '127.0.0.3');
+  expect(sw.macs().macs).toMatchObject([{ port: 'wan', kind: 'static', remote: '127.0.0.3' }]);
+  expect(sw.macs({ mac: '02:00:00:00:00:09' }).macs).toMatchObject([{ remote: '127.0.0.3' }]);
+  await sw.removeRemote('wan', '127.0.0.3');
+  expect(sw.macs().macs).toMatchObject([{ port: 'wan', kind: 'static', remote: null }]);
+  await sw.removePort('wan');
+  expect(sw.tunnels()).toEqual([]);
+  await sw.addPort('wan', { ...end, vni: 7 });
+});
+
+test('what cannot be is refused in words', async () => {
+  await using sw = await Switch.start({
+    ports: { wan: { ...end, vni: 7 }, web: { kind: 'memif', bridge: 'blue', socket: '@msw-t' } },
+  });
+  await expect(sw.addPort('twin', { ...end, vni: 7 })).rejects.toThrow(/same VNI 7 at 127.0.0.1/);
+  await expect(sw.addPort('other', { ...end, vni: 8, ttl: 3 })).rejects.toThrow(/have the same/);
+  await expect(sw.addPort('far', { ...end, vni: 8, local: '192.0.2.99' })).rejects.toThrow(
+    /does not have that address/,
+  );
+  await expect(sw.addRemote('web', '127.0.0.2')).rejects.toThrow(/not a tunnel/);
+  await expect(sw.addRemote('wan', 'nowhere')).rejects.toThrow(/remote: must be the IP address/);
+  await expect(sw.addRemote('wan', '2001:db8::1')).rejects.toThrow(/same family/);
+  await expect(sw.addRemote('wan', '127.0.0.1')).rejects.toThrow(/local address/);
+  await expect(sw.removeRemote('wan', '127.0.0.2')).rejects.toThrow(/not a remote/);
+  await expect(sw.addStaticMac('blue', '02:00:00:00:00:09', 'wan', '127.0.0.2')).rejects.toThrow(
+    /not a remote/,
+  );
+  expect(sw.ports().map(({ name }) => name)).toEqual(['wan', 'web']);
+});
