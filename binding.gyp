@@ -49,6 +49,7 @@
         'native/vxlan/encapsulate.cc',
         'native/vxlan/flow.cc',
         'native/vxlan/ip_address.cc',
+        'native/ports/ip_mode.cc',
         'native/ports/memif.cc',
         'native/ports/vxlan.cc',
         'native/ports/vxlan_kernel.cc',

@@ -37,6 +37,17 @@ export function oneOf<const T extends readonly string[]>(values: T) {
 
 /** How a worker waits for frames. */
 export const polling = oneOf(['busy', 'adaptive', 'interrupt']);
+/** A network namespace, as native code takes it. */
+export const netns = z.union([z.string().min(1), z.int().min(1).transform(String)], {
+  error: 'must be a name as of `ip netns`, a path or a process id',
+});
+
+const stationError = 'must be the address of one station, such as 02:00:00:00:00:01';
+
+/** A MAC address that one station can have, with colons: not a group's, not zero. */
+export const station = z
+  .string({ error: stationError })
+  .regex(/^(?!(00:){5}00$)[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i, { error: stationError });
 
 /** Name of a bridge or a port: it stands in tables, labels of metrics and paths of the API. */
 export const name = z

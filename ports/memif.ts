@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { native } from '../switch/native.js';
 import { group, user } from './accounts.js';
-import { flag, integer, powerOfTwo, text } from './checks.js';
+import { flag, integer, oneOf, powerOfTwo, station, text } from './checks.js';
 import { type CommonOptions, commonFields, type PortKind } from './kind.js';
 
 const { limits } = native;
@@ -61,6 +61,15 @@ export interface MemifOptions extends CommonOptions {
    * 128: peers built for it, as on some arm64.
    */
   cacheLine?: 64 | 128 | undefined;
+  /**
+   * What the peer's buffers hold: `ethernet`, frames; `ip`, IP packets without an Ethernet header, in frames that the
+   * switch makes from `mac` to `gateway`. Nobody answers ARP or Neighbour Discovery for such a port: give its address to
+   * its neighbours. Default `ethernet`.
+   */
+  mode?: 'ethernet' | 'ip' | undefined;
+  /** Of mode `ip`: the port's own address on the bridge, and the address of who takes all packets of its peer. */
+  mac?: string | undefined;
+  gateway?: string | undefined;
 }
 
 const socketError = `must be an absolute path or @name, at most ${limits.socketPath} bytes`;
@@ -108,12 +117,40 @@ const fields = z.strictObject({
     .literal([64, 128], { error: 'must be 64 or 128' })
     .optional()
     .describe('Bytes of a cache line that rings are laid out by'),
+  mode: oneOf(['ethernet', 'ip']).default('ethernet').describe('What the buffers hold'),
+  mac: station.optional().describe("Of mode ip: the port's address on the bridge"),
+  gateway: station.optional().describe('Of mode ip: the address that all packets go to'),
 });
 
-const schema = fields.refine(({ netns, socket }) => netns === undefined || socket[0] === '@', {
-  path: ['netns'],
-  error: 'must not be given with a path: only abstract sockets (@name) live in a network namespace',
-});
+type Fields = z.output<typeof fields>;
+
+const schema = fields
+  .refine(({ netns, socket }) => netns === undefined || socket[0] === '@', {
+    path: ['netns'],
+    error:
+      'must not be given with a path: only abstract sockets (@name) live in a network namespace',
+  })
+  .superRefine((options, context) => {
+    for (const key of ['mac', 'gateway'] as const) {
+      const message = stationMistake(options, key);
+      if (message) {
+        context.addIssue({ code: 'custom', path: [key], message, input: options[key] });
+      }
+    }
+  });
+
+function stationMistake(options: Fields, key: 'mac' | 'gateway'): string | undefined {
+  const given = options[key] !== undefined;
+  if (options.mode === 'ip') {
+    return given ? undefined : 'must be given with mode ip';
+  }
+  return given ? 'must not be given without mode ip' : undefined;
+}
+
+/** An address as native code takes it. */
+function number(mac: string): bigint {
+  return BigInt(`0x${mac.replaceAll(':', '')}`);
+}
 
 function isSocketName(socket: string): boolean {
   const fits = Buffer.byteLength(socket) <= limits.socketPath && !socket.includes('\0');
@@ -124,7 +161,18 @@ export const memif = {
   name: 'memif' as const,
   schema: schema satisfies z.ZodType<unknown, MemifOptions>,
   toNative({ kind, macLimit, mtu, polling, bridge: _, ...options }, bridge) {
-    const { netns, socketMode, socketOwner, socketGroup, allow, cacheLine, ...same } = options;
+    const {
+      netns,
+      socketMode,
+      socketOwner,
+      socketGroup,
+      allow,
+      cacheLine,
+      mode: __,
+      mac,
+      gateway,
+      ...same
+    } = options;
     return {
       kind,
       bridge,
@@ -134,6 +182,7 @@ export const memif = {
       memif: {
         ...same,
         cacheLine: cacheLine ?? 0,
+        ip: mac && gateway ? { mac: number(mac), gateway: number(gateway) } : null,
         netns: netns ?? '',
         socketMode: Number.parseInt(socketMode, 8),
         socketOwner: socketOwner ?? -1,
@@ -147,7 +196,7 @@ export const memif = {
     const place = netns === undefined ? socket : `${socket} in ${netns}`;
     return `socket ${place} with id ${id} as ${role}`;
   },
-  show({ socket, id, role, secret, queues, ringSize, bufferSize }) {
-    return { socket, id, role, secret: secret !== '', queues, ringSize, bufferSize };
+  show({ socket, id, role, mode, secret, queues, ringSize, bufferSize }) {
+    return { socket, id, role, mode, secret: secret !== '', queues, ringSize, bufferSize };
   },
 } satisfies PortKind<z.output<typeof schema>>;

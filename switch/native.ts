@@ -62,6 +62,8 @@ export interface NativeMemifOptions {
   trusted: boolean;
   /** Takes files of hugetlbfs. A server's. */
   hugePages: boolean;
+  /** Of a port of mode ip: its address on the bridge, and who takes its packets; null: mode ethernet. */
+  ip: { mac: bigint; gateway: bigint } | null;
   /** Of the peer's rings; 0 = as they show. */
   cacheLine: 0 | 64 | 128;
 }

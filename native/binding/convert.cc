@@ -170,6 +170,7 @@ memif::Interface memif_interface(const Napi::Object& memif) {
       .secret = text(memif.Get("secret"), "secret", memif::kSecretSize - 1),
       .queues = static_cast<uint16_t>(number(memif.Get("queues"), "queues", 1, kMaxQueues)),
       .log2_ring_size = static_cast<uint8_t>(std::countr_zero(ring_size)),
+      .mode = memif.Get("ip").IsNull() ? memif::Mode::kEthernet : memif::Mode::kIp,
       .cache_line = static_cast<uint8_t>(
           number(memif.Get("cacheLine"), "cacheLine", 0, memif::kWideCacheLine)),
       .memory = {.unsealed = boolean(memif.Get("trusted"), "trusted"),
@@ -227,6 +228,10 @@ void add_memif_options(const Napi::Object& memif, PortOptions& port) {
   }
   port.is_client = role == "client";
   port.place = memif_place(memif);
+  if (const Napi::Value ip = memif.Get("ip"); !ip.IsNull()) {
+    const auto station = ip.As<Napi::Object>();
+    port.station = {.address = mac(station.Get("mac")), .gateway = mac(station.Get("gateway"))};
+  }
   port.interface = memif_interface(memif);
   port.allowed = {ids(memif.Get("allowUsers"), "allowUsers"),
                   ids(memif.Get("allowGroups"), "allowGroups")};

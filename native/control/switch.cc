@@ -146,6 +146,7 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
   }
   record.port->max_frame.store(options.max_frame);
   record.polling = options.polling;
+  record.station = options.station;
   ids_[id] = true;
   shared_.ports[id].store(record.port.get());
   Bridge& home = *record.bridge;
@@ -176,6 +177,7 @@ Status Switch::make_memif(const PortOptions& options, PortId id, Record& record)
                  .queues = options.interface.queues,
                  .log2_ring_size = options.interface.log2_ring_size,
                  .buffer_size = options.buffer_size,
+                 .mode = options.interface.mode,
                  .cache_line = options.interface.cache_line == 0 ? memif::kCacheLine
                                                                  : options.interface.cache_line});
   }
@@ -397,7 +399,8 @@ std::vector<RxQueue*> queues_of(const MemifLink& link) {
 
 memif::Reason Switch::attached(PortId id, memif::Link link, memif::PeerCredentials peer) {
   Record& record = ports_.at(id);
-  record.link = std::make_unique<MemifLink>(*record.port, std::move(link), alarm_.get());
+  record.link =
+      std::make_unique<MemifLink>(*record.port, std::move(link), alarm_.get(), record.station);
   for (RxQueue* queue : queues_of(*record.link)) {
     queue->polling = record.polling;
   }

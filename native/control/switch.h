@@ -34,6 +34,7 @@ struct PortOptions {
   MemifServer::Place place{};
   memif::Interface interface {};
   Allowed allowed{};
+  std::optional<IpStation> station{};   // of a port of mode ip
   uint32_t buffer_size = 2048;          // of a client
   std::optional<VxlanOptions> vxlan{};  // then nothing above but the bridge and its limit counts
 };
@@ -119,6 +120,7 @@ class Switch final : private MemifOwner {
     MemifPort* memif = nullptr;  // the port, if it is one
     std::unique_ptr<MemifLink> link;
     std::optional<Polling> polling;
+    std::optional<IpStation> station;
     bool is_tunnel = false;
     memif::PeerCredentials credentials;
     std::string last_error;

@@ -20,6 +20,7 @@ enum class Drop : uint8_t {
   kRingFull,
   kNoRoom,
   kTooLong,
+  kNotIp,
   kQueueBusy,
   kBadOuterLength,
   kBadOuterChecksum,
@@ -45,7 +46,9 @@ struct DropText {
 };
 
 inline constexpr std::array<DropText, kDropReasons> kDropTexts{{
-    {"runt", false, "The frame is shorter than an Ethernet header (14 bytes)."},
+    {"runt", false,
+     "The frame is shorter than an Ethernet header (14 bytes), or, from a port of mode ip, no IP "
+     "packet."},
     {"oversize", false, "The frame is longer than the MTU of the port it came from allows."},
     {"bad_source", false, "The source address is zero or a group address, which nobody can have."},
     {"reserved", false,
@@ -61,6 +64,8 @@ inline constexpr std::array<DropText, kDropReasons> kDropTexts{{
     {"too_long", true,
      "The frame is longer than the MTU of the port it was to leave by allows, or, with its outer "
      "headers, than the way to a tunnel's remote carries; lower the MTU inside."},
+    {"not_ip", true,
+     "A port of mode ip takes IPv4 and IPv6 packets only, to its own address or to a group."},
     {"queue_busy", true, "Another worker held the port's transmit queue for too long."},
     {"bad_outer_length", false, "The lengths in a tunnel's outer headers do not fit the frame."},
     {"bad_outer_checksum", false,

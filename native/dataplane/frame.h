@@ -30,6 +30,7 @@ inline constexpr uint32_t kMaxMtu = kMaxFrame - kMtuAllowance;
 // A frame may lie in several pieces of its sender's memory.
 inline constexpr uint16_t kMaxSegments = 256;
 inline constexpr uint16_t kBurstSegments = 512;
+inline constexpr uint16_t kBurstPieces = kBurstSegments + kBurst;  // with a header for each frame
 
 struct Segment {
   const std::byte* data;
@@ -63,7 +64,7 @@ struct Burst {
   uint32_t longest = 0;         // bytes of the longest frame; classify()
   std::optional<Drop> refused;  // by the queue itself, all frames of the burst: only to be counted
   std::array<Frame, kBurst> frames;
-  std::array<Segment, kBurstSegments> pieces;
+  std::array<Segment, kBurstPieces> pieces;
 
   // Filled on the way, stage by stage, for each frame.
   alignas(64) std::array<std::array<std::byte, kHeaderBytes>, kBurst> headers;  // snapshot()

@@ -86,7 +86,7 @@ void ClientHandshake::introduce() {
   Message init = message_of(MessageType::kInit);
   init.init.version = kVersion;
   init.init.id = options_.id;
-  init.init.mode = Mode::kEthernet;
+  init.init.mode = options_.mode;
   put_text(init.init.secret, sizeof init.init.secret, options_.secret);
   put_text(init.init.name, sizeof init.init.name, options_.name);
   queue_.push_back({init, -1});

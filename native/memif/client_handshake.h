@@ -20,6 +20,7 @@ struct ClientOptions {
   uint16_t queues = 1;
   uint8_t log2_ring_size = 10;
   uint32_t buffer_size = 2048;
+  Mode mode = Mode::kEthernet;
   uint8_t cache_line = kCacheLine;  // to lay rings out by: the server's
 };
 

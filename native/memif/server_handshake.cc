@@ -108,13 +108,14 @@ Reason ServerHandshake::take_init(const Init& init) {
   if (init.version != kVersion) {
     return {Fault::kRefused, "version " + std::to_string(init.version) + " is not 2.0"};
   }
-  if (init.mode != Mode::kEthernet) {
-    return {Fault::kRefused, "mode must be ethernet"};
-  }
   Reason reason;
   interface_ = find_(init.id, reason);
   if (!interface_) {
     return reason;
+  }
+  if (init.mode != interface_->mode) {
+    return {Fault::kRefused,
+            interface_->mode == Mode::kIp ? "mode must be ip" : "mode must be ethernet"};
   }
   if (!interface_->secret.empty() && !secret_matches(interface_->secret, init.secret)) {
     return {Fault::kRefused, "wrong secret"};

@@ -28,6 +28,7 @@ struct Interface {
   std::string secret{};  // empty: none asked for
   uint16_t queues = 1;
   uint8_t log2_ring_size = 10;
+  Mode mode = Mode::kEthernet;
   uint8_t cache_line = 0;  // that rings are laid out by; 0: as their places tell
   Region::Policy memory{};
 };

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 namespace memswitch {
 
@@ -19,6 +21,9 @@ bool MemifRxQueue::receive(Burst& burst) {
   const Fault fault = memif::receive(ring_, link_.regions(), burst);
   if (fault != Fault::kNone) [[unlikely]] {
     link_.fail(fault);
+  }
+  if (ip_) [[unlikely]] {
+    ip_->add_headers(burst);
   }
   return burst.count > 0;
 }
@@ -37,18 +42,19 @@ void MemifRxQueue::disarm() {
   memif::store_release(ring_.flags, memif::kRingMaskInterrupt);
 }
 
-MemifLink::MemifLink(Port& port, memif::Link link, int alarm_fd)
+MemifLink::MemifLink(Port& port, memif::Link link, int alarm_fd,
+                     const std::optional<IpStation>& station)
     : link_(std::move(link)), alarm_fd_(alarm_fd) {
   for (const memif::Region& region : link_.regions) {
     views_.push_back({region.base(), region.size()});
   }
   regions_ = {views_.data(), static_cast<uint32_t>(views_.size())};
   for (const memif::Ring& ring : link_.rx) {
-    rx_.push_back(std::make_unique<MemifRxQueue>(port, *this, ring));
+    rx_.push_back(std::make_unique<MemifRxQueue>(port, *this, ring, station));
     rx_.back()->disarm();
   }
   for (const memif::Ring& ring : link_.tx) {
-    tx_.push_back(std::make_unique<MemifTxQueue>(ring));
+    tx_.push_back(std::make_unique<MemifTxQueue>(ring, station));
   }
 }
 
@@ -70,6 +76,12 @@ namespace {
 
 // Looks this often for a queue that another worker holds, about as long as a burst of full-size frames takes.
 constexpr int kTries = 1000;
+
+constexpr auto kAll = [] {
+  std::array<uint8_t, kBurst> indexes{};
+  std::iota(indexes.begin(), indexes.end(), uint8_t{0});
+  return indexes;
+}();
 
 bool take(std::atomic<bool>& taken) {
   for (int i = 0; i < kTries; ++i) {
@@ -95,12 +107,18 @@ void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which, uin
     counters.drop(Drop::kQueueBusy, which.size());
     return;
   }
+  const Burst* frames = &burst;
+  if (queue.ip) [[unlikely]] {
+    frames = &queue.ip->strip_headers(burst, which, counters);
+    which = {kAll.data(), frames->count};
+  }
   const auto count = static_cast<uint16_t>(which.size());
-  const memif::Transmitted sent = memif::transmit(queue.ring, regions_, burst, which.data(), count);
+  const memif::Transmitted sent =
+      memif::transmit(queue.ring, regions_, *frames, which.data(), count);
   queue.taken.store(false, std::memory_order_release);
 
   counters.tx_frames.add(sent.frames);
-  counters.tx_bytes.add(sent.bytes);
+  counters.tx_bytes.add(sent.bytes + (queue.ip ? uint64_t{sent.frames} * IpMode::kHeader : 0));
   if (sent.frames != count) [[unlikely]] {
     const bool failed = sent.fault != Fault::kNone;
     counters.drop(Drop::kNoRoom, sent.no_room);

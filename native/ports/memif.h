@@ -9,6 +9,7 @@
 
 #include "memif/link.h"
 #include "memif/ring.h"
+#include "ports/ip_mode.h"
 #include "ports/port.h"
 
 namespace memswitch {
@@ -17,8 +18,13 @@ class MemifLink;
 
 class MemifRxQueue final : public RxQueue {
  public:
-  MemifRxQueue(Port& port, MemifLink& link, const memif::Ring& ring)
-      : RxQueue(port), link_(link), ring_(ring) {}
+  MemifRxQueue(Port& port, MemifLink& link, const memif::Ring& ring,
+               const std::optional<IpStation>& station)
+      : RxQueue(port), link_(link), ring_(ring) {
+    if (station) {
+      ip_.emplace(*station);
+    }
+  }
 
   bool receive(Burst& burst) override;
   void release(const Burst& burst) override;
@@ -29,12 +35,18 @@ class MemifRxQueue final : public RxQueue {
  private:
   MemifLink& link_;
   memif::Ring ring_;
+  std::optional<IpMode> ip_;
 };
 
 // A transmit ring. Workers share it when they are more than the rings, so it is taken for a whole burst.
 struct alignas(64) MemifTxQueue {
-  explicit MemifTxQueue(const memif::Ring& r) : ring(r) {}
+  explicit MemifTxQueue(const memif::Ring& r, const std::optional<IpStation>& station) : ring(r) {
+    if (station) {
+      ip.emplace(*station);
+    }
+  }
   memif::Ring ring;
+  std::optional<IpMode> ip;
   std::atomic<bool> taken{false};
   std::atomic<bool> unrung{
       false};  // sent to, and the peer did not ask to be woken as far as we saw
@@ -42,8 +54,9 @@ struct alignas(64) MemifTxQueue {
 
 class MemifLink {
  public:
-  // `alarm_fd`, an eventfd, is written to when a worker finds a fault.
-  MemifLink(Port& port, memif::Link link, int alarm_fd);
+  // `alarm_fd`, an eventfd, is written to when a worker finds a fault. `station`: of a port of mode ip.
+  MemifLink(Port& port, memif::Link link, int alarm_fd,
+            const std::optional<IpStation>& station = std::nullopt);
 
   // Sends like Port::transmit.
   void transmit(const Burst& burst, std::span<const uint8_t> which, uint16_t worker,

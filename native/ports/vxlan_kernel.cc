@@ -427,7 +427,7 @@ class KernelUnderlay::Sender {
   std::array<Parcel, kBurst> parcels_;
   std::array<Message, kBurst> messages_;
   std::array<mmsghdr, kBurst> headers_;
-  std::array<iovec, kBurstSegments + 3 * kBurst> pieces_of_all_;
+  std::array<iovec, kBurstPieces + 3 * kBurst> pieces_of_all_;
 };
 
 void KernelUnderlay::send(Burst& burst, std::span<const Parcel> parcels, VxlanPort& tunnel,

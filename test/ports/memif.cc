@@ -282,3 +282,76 @@ TEST("a port's own way of polling goes before its worker's") {
     EXPECT_EQ(sleeps.get(), slept);
   }
 }
+
+namespace {
+
+// An IP packet: what a frame has behind its Ethernet header, with the version in its first byte.
+Bytes packet(size_t length, uint8_t version, uint8_t seed = 0) {
+  Bytes bytes = frame(0, 0, length + 14, seed);
+  bytes.erase(bytes.begin(), bytes.begin() + 14);
+  if (!bytes.empty()) {
+    bytes[0] = static_cast<uint8_t>(version << 4 | 5);
+  }
+  return bytes;
+}
+
+Bytes framed(const Bytes& packet, uint8_t to, uint8_t from) {
+  Bytes bytes = frame(to, from, 14);
+  bytes[12] = packet[0] >> 4 == 6 ? 0x86 : 0x08;
+  bytes[13] = packet[0] >> 4 == 6 ? 0xdd : 0x00;
+  bytes.insert(bytes.end(), packet.begin(), packet.end());
+  return bytes;
+}
+
+}  // namespace
+
+TEST("a port of mode ip carries packets to and from stations, in any pieces") {
+  const memif::Interface ip{.mode = memif::Mode::kIp};
+  for (const uint32_t buffer : {64U, 100U, 2048U}) {
+    for (const size_t length : {size_t{1}, size_t{20}, size_t{49}, size_t{50}, size_t{51},
+                                size_t{63}, size_t{64}, size_t{65}, size_t{1500}, size_t{9000}}) {
+      const expect::Row row(std::to_string(length) + " bytes in buffers of " +
+                            std::to_string(buffer));
+      Fixture fixture;
+      fixture.add_port("l3", {.interface = ip, .station = IpStation{mac(1), mac(2)}});
+      fixture.add_port("l2");
+      Station l3(fixture.socket("l3"), {.buffer_size = buffer, .mode = memif::Mode::kIp});
+      EXPECT_EQ(l3.refusal(), "");
+      Station l2(fixture.socket("l2"), {.buffer_size = buffer});
+      // Several at once, so that the frames of a burst share its pieces.
+      for (uint8_t i = 0; i < 4; ++i) {
+        EXPECT(l3.send(packet(length + i, i % 2 == 0 ? 4 : 6, i)));
+      }
+      for (uint8_t i = 0; i < 4; ++i) {
+        EXPECT(l2.expect_frame() == framed(packet(length + i, i % 2 == 0 ? 4 : 6, i), 2, 1));
+      }
+      for (uint8_t i = 0; i < 4; ++i) {
+        EXPECT(l2.send(framed(packet(length + i, 4, i), i % 2 == 0 ? 1 : 0xff, 2)));
+      }
+      for (uint8_t i = 0; i < 4; ++i) {
+        EXPECT(l3.expect_frame() == packet(length + i, 4, i));
+      }
+      EXPECT_SOON(fixture.imbalance() == 0);
+    }
+  }
+}
+
+TEST("a port of mode ip drops what is no IP packet for it, and takes no peer of mode ethernet") {
+  Fixture fixture;
+  const PortId l3 = fixture.add_port(
+      "l3", {.interface = {.mode = memif::Mode::kIp}, .station = IpStation{mac(1), mac(2)}});
+  fixture.add_port("l2");
+  EXPECT_CONTAINS(Station(fixture.socket("l3")).refusal(), "mode must be ip");
+  Station peer(fixture.socket("l3"), {.mode = memif::Mode::kIp});
+  Station l2(fixture.socket("l2"));
+  EXPECT(peer.send(packet(40, 7)));
+  EXPECT(peer.send(Bytes()));
+  EXPECT_SOON(fixture.drops(l3, Drop::kRunt) == 2);
+  Bytes arp = frame(0xff, 2);
+  arp[13] = 0x06;
+  EXPECT(l2.send(arp));
+  EXPECT(l2.send(frame(9, 2)));  // IP, but to somebody else
+  EXPECT_SOON(fixture.drops(l3, Drop::kNotIp) == 2);
+  EXPECT(!peer.receive().has_value());
+  EXPECT_SOON(fixture.imbalance() == 0);
+}

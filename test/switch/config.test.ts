@@ -310,6 +310,7 @@ test('defaults are filled in, and the bridge that a port names is made', () => {
     ringSize: 1024,
     bufferSize: 2048,
     hugePages: true,
+    mode: 'ethernet',
     mtu: 65_517,
     socketMode: '0660',
     allow: { uid: [], gid: [] },

@@ -51,7 +51,7 @@ TEST("lies in the handshake end the connection, with the reason, and leak nothin
        Fault::kOrder,
        "out of order"},
       {"version 1", {{version}}, Fault::kNone, "not 2.0"},
-      {"mode ip", {{mode}}, Fault::kNone, "ethernet"},
+      {"mode ip", {{mode}}, Fault::kRefused, "ethernet"},
       {"an id nobody serves", {{init(42)}}, Fault::kNone, "no port has id 42"},
       {"INIT with a descriptor", {{init(), event.get()}}, Fault::kNone, "descriptors"},
       {"a region without one", {hi, {region(kSize)}}, Fault::kDescriptors, "descriptors"},
