@@ -17,20 +17,38 @@ export interface ShownMac {
   kind: string;
 }
 
+export interface DaemonOptions {
+  workers?: number;
+  polling?: 'busy' | 'adaptive' | 'interrupt';
+}
+
 export class Daemon {
   readonly folder = mkdtempSync(join(tmpdir(), 'memswitch-interop-'));
   readonly #api = join(this.folder, 'api.sock');
-  readonly program: Program;
+  readonly #ports: Record<string, object>;
+  program: Program;
 
-  constructor(ports: Record<string, object>) {
-    const config = join(this.folder, 'config.json');
+  constructor(ports: Record<string, object>, options: DaemonOptions = {}) {
     const complete = Object.entries(ports).map(([name, port]) => [
       name,
       { kind: 'memif', bridge: 'blue', socket: this.socket(name), ...port },
     ]);
-    writeFileSync(config, JSON.stringify({ ports: Object.fromEntries(complete) }));
+    this.#ports = Object.fromEntries(complete);
+    this.program = this.#run(options);
+  }
+
+  #run(options: DaemonOptions): Program {
+    const config = join(this.folder, 'config.json');
+    writeFileSync(config, JSON.stringify({ ...options, ports: this.#ports }));
     const args = [cli, 'run', '--config', config, '--api', this.#api];
-    this.program = new Program(process.execPath, args);
+    return new Program(process.execPath, args);
+  }
+
+  /** Ends it and starts another with the same ports. */
+  async restart(signal: NodeJS.Signals, options: DaemonOptions): Promise<void> {
+    await this.program.end(signal);
+    this.program = this.#run(options);
+    await this.ready();
   }
 
   socket(port: string): string {
@@ -75,8 +93,12 @@ export class Daemon {
   }
 
   /** Ends it as an operator would; its exit status. */
-  async stop(): Promise<number | null> {
-    const status = await this.program.end('SIGTERM');
+  stop(): Promise<number | null> {
+    return this.end('SIGTERM');
+  }
+
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    const status = await this.program.end(signal);
     rmSync(this.folder, { recursive: true, force: true });
     return status;
   }

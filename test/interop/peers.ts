@@ -30,28 +30,46 @@ export interface TestpmdOptions {
   interactive?: boolean;
   extra?: string[];
   memory?: string[];
+  /** Packet buffers. */
+  mbufs?: number;
 }
 
 export function testpmd(options: TestpmdOptions): Program {
-  const { cpu, vdevs, mode, netns, interactive = false, extra = [] } = options;
+  const { cpu, vdevs, mode, netns, interactive = false, extra = [], mbufs = 4096 } = options;
   const { memory = ['--no-huge', '--no-shconf', '-m', '64'] } = options;
   const eal = ['--lcores', `0@0,1@${cpu}`, '--no-pci', '--no-telemetry', ...memory];
   const drivers = vdevs.map((vdev) => vdev.replace(/\d*,.*/, ''));
-  const loaded = [...drivers, 'mempool_ring', 'bus_vdev'];
+  const loaded = new Set([...drivers, 'mempool_ring', 'bus_vdev']);
   const app = [`--forward-mode=${mode}`, '--disable-link-check', '--no-mlockall'];
+  // Into a pipe it would say nothing before it has 4 kB to say.
+  const command = ['stdbuf', '-oL', 'dpdk-testpmd'];
   const args = [
     ...eal,
-    ...driverOptions(loaded),
+    ...driverOptions([...loaded]),
     ...vdevs.map((vdev) => `--vdev=${vdev}`),
     '--',
     ...app,
-    '--total-num-mbufs=4096',
+    `--total-num-mbufs=${mbufs}`,
     ...(interactive ? ['--interactive'] : ['--auto-start', '--stats-period=1000']),
     ...extra,
   ];
-  return netns === undefined
-    ? new Program('dpdk-testpmd', args)
-    : new Program('ip', ['netns', 'exec', netns, 'dpdk-testpmd', ...args]);
+  const place = netns === undefined ? [] : ['ip', 'netns', 'exec', netns];
+  const [program = '', ...rest] = [...place, ...command, ...args];
+  return new Program(program, rest);
+}
+
+export interface MemifDevice {
+  number: number;
+  role: 'server' | 'client';
+  /** A path. */
+  socket: string;
+  zeroCopy?: boolean;
+}
+
+/** Devargs of a net_memif device. */
+export function memif({ number, role, socket, zeroCopy = false }: MemifDevice): string {
+  const copies = zeroCopy ? 'yes' : 'no';
+  return `net_memif${number},role=${role},socket=${socket},socket-abstract=no,rsize=10,bsize=2048,zero-copy=${copies}`;
 }
 
 /** A net_memif client's devargs; `rings` is the logarithm of their size. '@name' is an abstract socket. */

@@ -41,9 +41,26 @@ export class Program {
     return this.#child.exitCode;
   }
 
-  /** Types a line. */
-  say(line: string): void {
-    this.#child.stdin?.write(`${line}\n`);
+  /** Types lines. */
+  say(...lines: string[]): void {
+    this.#child.stdin?.write(`${lines.join('\n')}\n`);
+  }
+
+  /** Asks again and again until what it says is as wanted. */
+  async answer(question: string, wanted: RegExp): Promise<void> {
+    const from = this.output.length;
+    for (let asked = 0; !wanted.test(this.output.slice(from)); await delay(20)) {
+      if (!this.running || asked > 500) {
+        const end = this.running
+          ? ''
+          : ` (it ended: ${this.#child.signalCode ?? this.#child.exitCode})`;
+        const said = this.output.slice(from).slice(-600);
+        throw new Error(`no answer to '${question}' is like ${wanted}${end}: ${said}`);
+      }
+      if (asked++ % 10 === 0) {
+        this.say(question);
+      }
+    }
   }
 
   signal(signal: NodeJS.Signals): void {
