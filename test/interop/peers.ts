@@ -63,13 +63,15 @@ export interface MemifDevice {
   role: 'server' | 'client';
   /** A path. */
   socket: string;
+  id?: number;
   zeroCopy?: boolean;
 }
 
 /** Devargs of a net_memif device. */
-export function memif({ number, role, socket, zeroCopy = false }: MemifDevice): string {
+export function memif({ number, role, socket, id = 0, zeroCopy = false }: MemifDevice): string {
   const copies = zeroCopy ? 'yes' : 'no';
-  return `net_memif${number},role=${role},socket=${socket},socket-abstract=no,rsize=10,bsize=2048,zero-copy=${copies}`;
+  const place = `socket=${socket},socket-abstract=no,id=${id}`;
+  return `net_memif${number},role=${role},${place},rsize=10,bsize=2048,zero-copy=${copies}`;
 }
 
 /** A net_memif client's devargs; `rings` is the logarithm of their size. '@name' is an abstract socket. */
