@@ -29,7 +29,7 @@ interface Peer {
   absent?: string | undefined;
   hugePages?: number;
   /** It sends by one queue, whatever it has. */
-  oneWay?: boolean;
+  oneQueue?: boolean;
 }
 
 const both = ['client', 'server'] as const;
@@ -63,7 +63,7 @@ const peers: Peer[] = [
         role,
         relay: (place: Place) => new Vpp(place, mode),
         absent: noVpp(),
-        oneWay: true,
+        oneQueue: true,
       },
     ]),
   ),
@@ -77,17 +77,17 @@ const rows = peers.flatMap((peer) =>
 );
 
 describe.skipIf(why !== undefined)(`interop matrix${why === undefined ? '' : `: ${why}`}`, () => {
-  const cleanUp: (() => unknown)[] = [];
+  const cleanUp: ((failed: boolean) => unknown)[] = [];
 
-  afterEach(async () => {
-    await endAll();
+  afterEach(async ({ task }) => {
     for (const step of cleanUp.splice(0).reverse()) {
-      await step();
+      await step(task.result?.state === 'fail');
     }
+    await endAll();
   });
 
   test.for(rows)('%s', { timeout: 120_000 }, async ([title, peer, queues], { skip }) => {
-    const { role, absent, hugePages = 0, oneWay = false } = peer;
+    const { role, absent, hugePages = 0, oneQueue = false } = peer;
     if (absent !== undefined) {
       return skip(absent);
     }
@@ -110,18 +110,23 @@ describe.skipIf(why !== undefined)(`interop matrix${why === undefined ? '' : `: 
       },
       { workers: queues, polling: 'busy' },
     );
-    cleanUp.push(() => daemon.stop());
+    cleanUp.push((failed) => {
+      if (failed && daemon.program.running) {
+        console.log(daemon.command('show', 'ports', '--json'));
+      }
+      return daemon.stop();
+    });
     await daemon.ready();
     const relay = peer.relay({ socket, role, queues });
     const ends = { left: daemon.socket('left'), right: daemon.socket('right') };
     const stations = new Stations(daemon.folder, ends, queues);
     cleanUp.push(() => relay.end('SIGKILL'));
 
+    let crossed = 0;
     const exchange = async (when: string) => {
-      const crossed = await stations.exchange(() => daemon.linked('left', 'near', 'far', 'right'));
-      console.log(`${title}, ${when}: ${crossed} frames`);
-      expect(stations.queuesUsed('right'), when).toHaveLength(oneWay ? 1 : queues);
-      expect(stations.queuesUsed('left'), when).toHaveLength(oneWay ? 1 : queues);
+      crossed += await stations.exchange(() => daemon.linked('left', 'near', 'far', 'right'));
+      expect(stations.queuesUsed('right'), when).toHaveLength(oneQueue ? 1 : queues);
+      expect(stations.queuesUsed('left'), when).toHaveLength(oneQueue ? 1 : queues);
     };
     await relay.start();
     await exchange('busy polling');
@@ -139,5 +144,6 @@ describe.skipIf(why !== undefined)(`interop matrix${why === undefined ? '' : `: 
     await daemon.restart('SIGTERM', { workers: queues, polling: 'interrupt' });
     await relay.reattach();
     await exchange('switch restarted, interrupt');
+    console.log(`${title}: ${crossed} frames as they were sent`);
   });
 });

@@ -91,8 +91,12 @@ export function run(command: string, ...args: string[]): string {
 }
 
 /** Looks again and again; a machine under load is slow, so the limit is generous and never waited for on success. */
-export async function until(what: string, done: () => boolean, seconds = 20): Promise<void> {
-  for (const end = performance.now() + seconds * 1000; !done(); await delay(20)) {
+export async function until(
+  what: string,
+  done: () => boolean | Promise<boolean>,
+  seconds = 20,
+): Promise<void> {
+  for (const end = performance.now() + seconds * 1000; !(await done()); await delay(20)) {
     if (performance.now() > end) {
       throw new Error(`waited ${seconds} s in vain: ${what}`);
     }
