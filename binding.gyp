@@ -106,6 +106,7 @@
         'test/dataplane/churn.cc',
         'test/ports/memif.cc',
         'test/memif/hostile.cc',
+        'test/memif/scale.cc',
         'test/fuzz/client_handshake.cc',
         'test/fuzz/replay.cc',
         'test/fuzz/ring.cc',
