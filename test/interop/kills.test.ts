@@ -19,7 +19,8 @@ function load(daemon: Daemon, port: string, own: number, peer: number): Program 
 
 async function exchanging(daemon: Daemon, ports: string[], clients: Program[]): Promise<void> {
   await daemon.linked(...ports);
-  const moved = async () => (await daemon.counted(...ports)).reduce((sum, { rx }) => sum + rx.frames, 0);
+  const moved = async () =>
+    (await daemon.named(...ports)).reduce((sum, { rx }) => sum + rx.frames, 0);
   const before = await moved();
   for (const client of clients) {
     client.say('');
@@ -46,17 +47,25 @@ test(`${2 * rounds} killed peers cost a pair no frame`, { timeout: 180_000 }, as
     await Promise.all(victims.map((victim) => victim.end('SIGKILL')));
   }
   await until('links down', async () =>
-    (await daemon.counted('one', 'two')).every(({ link }) => link === 'down'),
+    (await daemon.named('one', 'two')).every(({ link }) => link === 'down'),
   );
   expect(daemon.ports().map(({ attaches }) => attaches)).toEqual([1, 1, rounds, rounds]);
   expect(descriptors()).toBe(before);
 
   for (const client of pair) {
-    client.finish();
+    client.hangUp();
   }
-  const [left, right] = await Promise.all(pair.map((client) => client.finished()));
-  for (const { output } of [left, right]) {
-    const last = JSON.parse(output.trim().split('\n').at(-1) ?? '');
-    expect(last).toMatchObject({ final: true, invalid: 0 });
-  }
+  const said = await Promise.all(pair.map((client) => client.finished()));
+  const [left, right] = said.map(({ output }) =>
+    JSON.parse(output.trim().split('\n').at(-1) ?? ''),
+  );
+  expect(left).toMatchObject({
+    sent: right.received,
+    received: right.sent,
+    invalid: 0,
+    final: true,
+  });
+  expect(right).toMatchObject({ invalid: 0, final: true });
+  expect(await daemon.stop()).toBe(0);
+  console.log(`${2 * rounds} killed peers beside ${left.sent + right.sent} frames, none lost`);
 });
