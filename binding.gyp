@@ -129,6 +129,7 @@
         'test/memif/hostile/rings.cc',
         'test/ports/vxlan.cc',
         'test/vxlan/headers.cc',
+        'test/memif/scale.cc',
         'test/fuzz/client_handshake.cc',
         'test/fuzz/decapsulate.cc',
         'test/fuzz/replay.cc',

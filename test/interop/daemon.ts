@@ -1,10 +1,10 @@
 /** The daemon as its users run it, and the command as they ask it. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { json } from 'node:stream/consumers';
 import type { PortStatus } from 'memswitch';
 import { Program, run, until } from './processes.js';
 
@@ -80,16 +80,17 @@ export class Daemon {
   }
 
   async linked(...names: string[]): Promise<void> {
-    await until(`links up: ${names.join(', ')}`, async () => {
-      const ports: ShownPort[] = JSON.parse(await this.#get('/v1/ports'));
-      return ports.every(({ name, link }) => !names.includes(name) || link === 'up');
-    });
+    await until(`links up: ${names.join(', ')}`, async () =>
+      (await this.named(...names)).every(({ link }) => link === 'up'),
+    );
   }
 
-  /** By the API: the command takes longer to start than a handshake. */
-  async #get(path: string): Promise<string> {
-    const [answer] = await once(request({ socketPath: this.#api, path }).end(), 'response');
-    return text(answer);
+  /** Some of the ports, by the API: the command takes longer to start than a handshake. */
+  async named(...names: string[]): Promise<ShownPort[]> {
+    const request = get({ socketPath: this.#api, path: '/v1/ports' });
+    const [answer] = await once(request, 'response');
+    const ports = (await json(answer)) as ShownPort[];
+    return ports.filter(({ name }) => names.includes(name));
   }
 
   /** Both sides of the balance, over all ports: frames that came and were made, frames that left and were dropped. */

@@ -43,7 +43,7 @@ const peers: Peer[] = [
     name: 'net_memif zero-copy',
     role: 'client',
     relay: (place) => new Testpmd(place, true),
-    hugePages: 80,
+    hugePages: 160, // twice its own: of one that was killed, the switch lets go a moment later
   },
   ...both.map((role) => ({
     name: 'memswitch',

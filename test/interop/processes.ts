@@ -46,6 +46,11 @@ export class Program {
     this.#child.stdin?.write(`${lines.join('\n')}\n`);
   }
 
+  /** Types the end of the input. */
+  hangUp(): void {
+    this.#child.stdin?.end();
+  }
+
   /** Asks again and again until what it says is as wanted. */
   async answer(question: string, wanted: RegExp): Promise<void> {
     const from = this.output.length;
