@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { program } from './contenders.js';
+import { built } from './programs.js';
 
 const scenarios = [
   ['bridge', '1', '60'],
@@ -24,7 +24,7 @@ function instructionsPerFrame(scenario: string[], folder: string): number {
     '--collect-atstart=no',
     '--toggle-collect=memswitch::poll_once*',
   ];
-  const run = spawnSync('valgrind', [...options, program('instructions'), ...scenario], {
+  const run = spawnSync('valgrind', [...options, built('instructions'), ...scenario], {
     encoding: 'utf8',
   });
   const collected = /Collected : (\d+)/.exec(run.stderr)?.[1];
