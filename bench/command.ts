@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
+import { SwitchError } from '../switch/errors.js';
 import { measure } from './harness.js';
 import { reserveHugePages } from './huge-pages.js';
 import type { Cpus } from './lane.js';
@@ -59,7 +60,10 @@ async function bench(options: Options): Promise<void> {
     return;
   }
   if (availableParallelism() < 2) {
-    throw new Error('bench needs two CPUs: one for the load, one for the switch');
+    throw new SwitchError(
+      'NOT_FOUND',
+      'bench needs two CPUs: one for the load, one for the switch',
+    );
   }
   const scenarios = chosenScenarios(options);
   const results = await runAll(scenarios, chosenPeers(options), options);
@@ -80,8 +84,18 @@ async function runAll(scenarios: Scenario[], peers: Peer[], options: Options): P
   const sizes = size ?? (quick ? ['64', '1518'] : undefined);
   const settings: Settings = { trials, seconds, lossTolerance: loss, ...(sizes && { sizes }) };
   const giveBack = peers.length > 1 ? reserveHugePages(hugePages) : () => undefined;
+  const where = await machine(cpus);
+  if (where.busyBefore > 0.1) {
+    const percent = Math.round(where.busyBefore * 100);
+    process.stderr.write(
+      `bench: ${percent} % of the CPUs are busy with something else: figures will mislead\n`,
+    );
+  }
   const stop = new AbortController();
-  const interrupted = () => stop.abort(new Error('interrupted'));
+  const interrupted = () => {
+    stop.abort();
+    process.exitCode = 130;
+  };
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
     const measured = await measure({ scenarios, peers, settings, cpus, signal: stop.signal });
@@ -93,7 +107,7 @@ async function runAll(scenarios: Scenario[], peers: Peer[], options: Options): P
       date: new Date().toISOString(),
       commit: commit(),
       command: ['memswitch', ...process.argv.slice(2)].join(' '),
-      machine: machine(cpus),
+      machine: where,
       versions: versions(peers.filter(({ name }) => ran.has(name))),
       options: { trials, seconds, lossTolerance: loss },
       ...measured,

@@ -25,6 +25,11 @@ export async function measure(plan: Plan): Promise<Measured> {
   const harness = new Harness(plan);
   try {
     await harness.run();
+  } catch (error) {
+    // Who ends a run early gets what was measured until then.
+    if (!plan.signal.aborted) {
+      throw error;
+    }
   } finally {
     await harness.stop();
   }
@@ -102,25 +107,27 @@ class Harness {
   /** Or why there is none. */
   async #laneOf(contender: Contender): Promise<Lane | string> {
     const name = key(contender);
-    const why = this.#failed.get(name) ?? contender.peer.missing(contender.topology);
-    if (why !== undefined) {
+    const known = this.#lanes.get(name) ?? this.#failed.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    return contender.peer.missing(contender.topology) ?? this.#start(contender);
+  }
+
+  async #start(contender: Contender): Promise<Lane | string> {
+    this.#plan.signal.throwIfAborted();
+    this.#progress.at(`start ${contender.label}`);
+    try {
+      const lane = await Lane.start(contender, this.#plan.cpus);
+      this.#lanes.set(key(contender), lane);
+      return lane;
+    } catch (error) {
+      // One peer that fails must not cost the others' figures; but never silently.
+      const message = error instanceof Error ? error.message : String(error);
+      const why = `failed: ${message.trim().replaceAll(/\s+/g, ' ')}`;
+      this.#failed.set(key(contender), why);
       return why;
     }
-    let lane = this.#lanes.get(name);
-    if (lane === undefined) {
-      this.#plan.signal.throwIfAborted();
-      this.#progress.at(`start ${contender.label}`);
-      try {
-        lane = await Lane.start(contender, this.#plan.cpus);
-      } catch (error) {
-        // One peer that fails must not cost the others' figures; but never silently.
-        const message = error instanceof Error ? error.message : String(error);
-        this.#failed.set(name, `failed: ${message}`);
-        return `failed: ${message}`;
-      }
-      this.#lanes.set(name, lane);
-    }
-    return lane;
   }
 
   #skip(skipped: Skipped): void {

@@ -28,11 +28,22 @@ export interface Memory {
   huge: number;
 }
 
+interface Parts {
+  contender: Contender;
+  running: Running;
+  traffic: Traffic;
+  memoryBefore: Memory;
+  memoryAfter: Memory;
+  folder: string;
+  cpus: Cpus;
+}
+
 export class Lane {
   readonly contender: Contender;
   readonly running: Running;
   readonly traffic: Traffic;
   readonly #folder: string;
+  readonly #switchCpu: number;
   /** Before and after the load attached. */
   readonly memoryBefore: Memory;
   readonly memoryAfter: Memory;
@@ -46,11 +57,11 @@ export class Lane {
     try {
       const place = { folder, loadCpu: cpus.load, switchCpu: cpus.switch };
       running = await peer.start(topology, place);
-      const before = memory(running.pids);
+      const memoryBefore = memory(running.pids);
       const traffic = await Traffic.start(running, topology, cpus.load);
-      const lane = new Lane(contender, running, traffic, folder, before, memory(running.pids));
+      const memoryAfter = memory(running.pids);
       running.pause();
-      return lane;
+      return new Lane({ contender, running, traffic, memoryBefore, memoryAfter, folder, cpus });
     } catch (error) {
       await running?.stop();
       rmSync(folder, { recursive: true, force: true });
@@ -58,20 +69,14 @@ export class Lane {
     }
   }
 
-  private constructor(
-    contender: Contender,
-    running: Running,
-    traffic: Traffic,
-    folder: string,
-    memoryBefore: Memory,
-    memoryAfter: Memory,
-  ) {
-    this.contender = contender;
-    this.running = running;
-    this.traffic = traffic;
-    this.#folder = folder;
-    this.memoryBefore = memoryBefore;
-    this.memoryAfter = memoryAfter;
+  private constructor(parts: Parts) {
+    this.contender = parts.contender;
+    this.running = parts.running;
+    this.traffic = parts.traffic;
+    this.memoryBefore = parts.memoryBefore;
+    this.memoryAfter = parts.memoryAfter;
+    this.#folder = parts.folder;
+    this.#switchCpu = parts.cpus.switch;
   }
 
   /** Lets the switch run for as long as `work` takes. */
@@ -84,9 +89,10 @@ export class Lane {
     }
   }
 
-  /** CPU time that the switch has used, all its threads, in seconds. */
-  cpuSeconds(): number {
-    return this.running.pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  /** CPU time that the switch has used, in seconds: all its threads, or those that may run beside the switch CPU. */
+  cpuSeconds(which: 'all' | 'control' = 'all'): number {
+    const besides = which === 'control' ? this.#switchCpu : undefined;
+    return this.running.pids.reduce((sum, pid) => sum + cpuSeconds(pid, besides), 0);
   }
 
   async stop(): Promise<void> {
@@ -110,14 +116,17 @@ function memory(pids: number[]): Memory {
   return sum;
 }
 
-/** Of all threads; the first field of schedstat is nanoseconds on a CPU, stat only knows hundredths of a second. */
-function cpuSeconds(pid: number): number {
+/**
+ * Of all threads but those pinned to the CPU `besides`. The first field of schedstat is nanoseconds on a CPU; stat only knows
+ * hundredths of a second.
+ */
+function cpuSeconds(pid: number, besides?: number): number {
   let nanoseconds = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    nanoseconds += Number.parseInt(
-      readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8'),
-      10,
-    );
+    const read = (file: string) => readFileSync(`/proc/${pid}/task/${thread}/${file}`, 'utf8');
+    if (/^Cpus_allowed_list:\s+(\S+)$/m.exec(read('status'))?.[1] !== String(besides)) {
+      nanoseconds += Number.parseInt(read('schedstat'), 10);
+    }
   }
   return nanoseconds / 1e9;
 }

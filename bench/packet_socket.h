@@ -67,6 +67,11 @@ class PacketSocket {
     }
   }
 
+  // The kernel takes frames in order and gives each slot back when the frame has been freed.
+  bool taken() {
+    return status(header(tx_, send_at_ - 1)).load(std::memory_order_acquire) == TP_STATUS_AVAILABLE;
+  }
+
   template <typename Visit>
   uint32_t receive(Visit visit) {
     uint32_t frames = 0;

@@ -74,6 +74,9 @@ class Peer {
     room_ = claimed_ = 0;
   }
 
+  // Whether the peer has taken everything that was sent.
+  bool taken() { return memif::available(tx()) == tx().size; }
+
   // Takes what has arrived on any queue; shows each frame's first bytes and its length (of the first buffer, when
   // chained). Returns the frames.
   template <typename Visit>

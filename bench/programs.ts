@@ -20,13 +20,11 @@ export interface ProgramOptions {
 }
 
 export class Program {
-  readonly name: string;
   readonly child: ChildProcess;
   /** What it said last, for messages. */
   output = '';
 
   constructor(command: string, args: string[], { cpu, env }: ProgramOptions = {}) {
-    this.name = command;
     // Dies with the harness even when that is killed, but not of a Ctrl-C that is the harness's to handle. Standard input
     // stays open: testpmd ends with it.
     const bound = ['--pdeathsig', 'KILL', '--', command, ...args];
@@ -64,7 +62,7 @@ export class Program {
   async until(ready: () => boolean, seconds = 20): Promise<void> {
     for (const end = performance.now() + seconds * 1000; !ready(); await delay(20)) {
       if (!this.running || performance.now() > end) {
-        throw new Error(`${this.name} did not start; it said: ${this.output.trim() || 'nothing'}`);
+        throw new Error(`did not start; it said: ${this.output.trim() || 'nothing'}`);
       }
     }
   }

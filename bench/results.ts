@@ -49,6 +49,7 @@ export const resultsSchema = z.strictObject({
     cpus: z.int(),
     virtual: z.boolean().describe('Whether it says to be a virtual machine: its clock swings'),
     memoryBytes: z.int(),
+    busyBefore: z.number().describe('Share of all CPUs in use before the run began, 0 to 1'),
     kernel: z.string(),
     loadCpu: z.int(),
     switchCpu: z.int(),

@@ -52,10 +52,16 @@ export const standardTopology: Topology = {
   polling: 'busy',
 };
 
-/** Every peer, in the same topology. */
-export function everyPeer(changes: Partial<Topology>): (peers: Peer[]) => Contender[] {
+/** Every peer, in the same topology; the load's own ceiling only where a scenario is about rates `andCeiling`. */
+export function everyPeer(
+  changes: Partial<Topology>,
+  andCeiling = false,
+): (peers: Peer[]) => Contender[] {
   const topology = { ...standardTopology, ...changes };
-  return (peers) => peers.map((peer) => ({ label: peer.name, peer, topology }));
+  return (peers) =>
+    peers
+      .filter(({ name }) => andCeiling || name !== 'unmoved')
+      .map((peer) => ({ label: peer.name, peer, topology }));
 }
 
 /** The switch itself alone, in several topologies by label. */

@@ -7,7 +7,7 @@
 // ENDPOINT is memif:SOCKET[,ID] or packet:INTERFACE, all of one kind; the first N (default: all) move frames, the others
 // only are attached. Each line on standard input is a command, answered by one line of JSON:
 //
-//   announce addresses=1                                 each port tells where its addresses are
+//   announce addresses=1                                 each receiver tells where its addresses are, each sender its one
 //   run seconds=0.1 size=64|imix pattern=one-way|both-ways|flood addresses=1 rate=0 stamp=0 warm=0
 //                                                        frames a second; 0: as many as the rings take
 //   wake count=100 pause=0.02                            single frames after pauses (seconds), and how long each took
@@ -151,11 +151,12 @@ class Traffic {
                    static_cast<double>(__rdtsc() - ticks);
   }
 
-  // The switch learns where the addresses are: a frame from each, at a pace that loses few.
+  // The switch learns where the addresses are: a frame from each, and all of them seen to arrive. A switch may be slow to
+  // learn and may lose frames meanwhile, so what has not come after 0.3 s of silence is given up.
   void announce(uint32_t addresses) {
     sizes_.fill(64);
     for (size_t i = 0; i < active_; ++i) {
-      announce(i, i ^ 1, addresses);
+      announce(i, i ^ 1, i % 2 == 0 ? 1 : addresses);
     }
     ::usleep(20'000);
     settle();
@@ -227,13 +228,20 @@ class Traffic {
             std::to_string(to));
       }
     }
+    uint32_t arrived = 1;
     for (uint32_t n = 1; n < addresses; ++n) {
       lane.source = address_of(from) | uint64_t{low_bytes(n)} << 24;
       while (send<false>(lane, 1) == 0) {
-        drain<false>();
+        arrived += drain<false>();
       }
       if (n % 32 == 0) {
-        drain<false>();
+        arrived += drain<false>();
+      }
+    }
+    for (uint64_t quiet = __rdtsc() + ticks(0.3); arrived < addresses && __rdtsc() < quiet;) {
+      if (const uint32_t more = drain<false>(); more > 0) {
+        arrived += more;
+        quiet = __rdtsc() + ticks(0.3);
       }
     }
   }
@@ -382,18 +390,37 @@ class Traffic {
     return arrived;
   }
 
-  // Takes what is still on its way, until nothing has come for two milliseconds.
+  // Takes what is still on its way: until the switch has taken all that was sent, or for 0.3 s (it may be stopped, or its
+  // CPU somebody else's), and then nothing comes for two milliseconds.
   uint64_t settle() {
     uint64_t late = 0;
-    for (uint64_t quiet = __rdtsc() + ticks(0.002); __rdtsc() < quiet;) {
+    const uint64_t give_up = __rdtsc() + ticks(0.3);
+    uint64_t quiet = 0;
+    for (;;) {
+      // In this order: what had been taken by the first look has arrived by the second. And looked at before the clock,
+      // for between any two lines we may have been away from our CPU for longer than we mean to wait.
+      const bool taken = all_taken();
       uint32_t arrived = 0;
       for (size_t i = 0; i < active_; ++i) {
         arrived += ports_[i]->receive([](const std::byte*, uint32_t) {});
       }
       late += arrived;
-      quiet = arrived > 0 ? __rdtsc() + ticks(0.002) : quiet;
+      const uint64_t now = __rdtsc();
+      if (quiet == 0 || arrived > 0 || (!taken && now < give_up)) {
+        quiet = now + ticks(0.002);
+      } else if (now >= quiet) {
+        return late;
+      }
     }
-    return late;
+  }
+
+  bool all_taken() {
+    for (size_t i = 0; i < active_; ++i) {
+      if (!ports_[i]->taken()) {
+        return false;
+      }
+    }
+    return true;
   }
 
   void report(const Counts& counts, uint64_t late, double elapsed) const {

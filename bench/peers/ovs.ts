@@ -9,8 +9,8 @@ const vswitchd = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk';
 const schema = '/usr/share/openvswitch/vswitch.ovsschema';
 /** Of 2 MB; with fewer its packet pools do not come up. */
 const wantedPages = 1000;
-/** The most that `mac-table-size` takes. */
-const mostAddresses = 1_000_000;
+/** It keeps a flow for each pair of addresses, 200,000 at most, and asks a slower thread about all others. */
+const mostAddresses = 100_000;
 
 export const ovs: Peer = {
   name: 'ovs-dpdk',
@@ -32,7 +32,9 @@ export const ovs: Peer = {
     if (ports > 16) {
       return 'its packet pools for so many ports do not fit the huge pages given to it';
     }
-    return addresses <= mostAddresses ? undefined : `takes ${mostAddresses} addresses`;
+    return addresses <= mostAddresses
+      ? undefined
+      : 'needs a flow for each address and keeps 200,000 at most';
   },
   async start(topology, place) {
     const database = await startDatabase(place);
@@ -45,7 +47,7 @@ export const ovs: Peer = {
       await program.until(() => existsSync(join(place.folder, 'vswitchd.ctl')));
       control.addBridge(topology);
       const sockets = range(topology.ports).map((port) => control.addPort(port, place));
-      await program.until(() => sockets.every(existsSync));
+      await program.until(() => sockets.every(existsSync), 40);
       return {
         endpoints: sockets.map((path) => `memif:${path}`),
         // Its threads transmit on queue ids of their own: with one queue everything ends in ovs_tx_failure_drops.
@@ -106,7 +108,7 @@ class Control {
   }
 
   addBridge({ addresses, active }: Topology): void {
-    const size = Math.min(Math.max(8192, addresses * active + 1000), mostAddresses);
+    const size = Math.max(8192, addresses * active + 1000);
     this.#vsctl('add-br', 'br0', '--', 'set', 'bridge', 'br0', 'datapath_type=netdev');
     this.#vsctl('set', 'bridge', 'br0', `other_config:mac-table-size=${size}`);
   }
@@ -117,7 +119,17 @@ class Control {
     const place = `socket=${socket},socket-abstract=no`;
     const devargs = `net_memif${port},role=server,id=0,${place},rsize=10,bsize=2048`;
     const options = ['type=dpdk', `options:dpdk-devargs="${devargs}"`, 'options:n_rxq=2'];
-    this.#vsctl('add-port', 'br0', `p${port}`, '--', 'set', 'Interface', `p${port}`, ...options);
+    this.#vsctl(
+      '--no-wait',
+      'add-port',
+      'br0',
+      `p${port}`,
+      '--',
+      'set',
+      'Interface',
+      `p${port}`,
+      ...options,
+    );
     return socket;
   }
 

@@ -63,9 +63,8 @@ function device(socket: string, index: number): string {
   return `--vdev=net_memif${index},role=server,id=0,${place},rsize=10,bsize=2048`;
 }
 
-function buffers({ ports, largest }: Topology): string[] {
-  const number = `--total-num-mbufs=${Math.max(16_384, 4096 * ports)}`;
-  return largest > 2048 ? [number, `--max-pkt-len=${largest}`, '--enable-scatter'] : [number];
+function buffers({ ports }: Topology): string[] {
+  return [`--total-num-mbufs=${Math.max(16_384, 4096 * ports)}`];
 }
 
 export const testpmdIo = testpmd(

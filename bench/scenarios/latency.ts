@@ -11,9 +11,7 @@ function latency(percent: number): Scenario {
     what: `one way at ${percent} % of each switch's own rate, every frame timed`,
     quick: percent === 50,
     metrics: { p50: time, p99: time, 'p99.9': time, max: time },
-    // Without copies there is no time to carry.
-    contenders: (peers) =>
-      everyPeer(bridgeTopology)(peers.filter(({ name }) => name !== 'unmoved')),
+    contenders: everyPeer(bridgeTopology),
     variants: ({ sizes = ['64'] }) => sizes,
     trials: ({ trials }) => Math.ceil(trials / 2),
     async prepare(lane, size, settings) {

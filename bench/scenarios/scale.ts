@@ -86,8 +86,8 @@ async function scraped(lane: Lane, size: string, seconds: number): Promise<[numb
 }
 
 /**
- * The worker alone is asked what a scrape costs it: the control thread shares the load's CPU, and what it takes there is told
- * as its own figure.
+ * The control thread shares the load's CPU, so the cost to the rate has two parts: what a scrape costs the worker, and what
+ * it takes from the load. CPU time tells how much the second can be.
  */
 export const scrape: Scenario = {
   name: 'scrape',
@@ -105,27 +105,17 @@ export const scrape: Scenario = {
   prepare: (lane) => lane.traffic.announce(1),
   async trial(lane, size, settings) {
     const seconds = Math.max(0.4, settings.seconds);
-    const alone = await timed(lane, () => rate(lane, size, { seconds }));
-    const during = await timed(lane, () => scraped(lane, size, seconds));
-    const [mpps, scrapes] = during.value;
-    const extra = Math.max(0, during.cpu / during.elapsed - alone.cpu / alone.elapsed);
+    const alone = await rate(lane, size, { seconds });
+    const before = lane.cpuSeconds('control');
+    const [during, scrapes] = await scraped(lane, size, seconds);
+    const control = lane.cpuSeconds('control') - before;
     return {
       figures: {
-        'rate alone': alone.value,
-        'rate scraped': mpps,
-        'cost to the rate': (1 - mpps / alone.value) * 100,
-        'CPU time of a scrape': (extra * during.elapsed * 1000) / Math.max(1, scrapes),
+        'rate alone': alone,
+        'rate scraped': during,
+        'cost to the rate': (1 - during / alone) * 100,
+        'CPU time of a scrape': (control * 1000) / Math.max(1, scrapes),
       },
     };
   },
 };
-
-async function timed<T>(
-  lane: Lane,
-  work: () => Promise<T>,
-): Promise<{ value: T; cpu: number; elapsed: number }> {
-  const [started, before] = [performance.now(), lane.cpuSeconds()];
-  const value = await work();
-  const elapsed = (performance.now() - started) / 1000;
-  return { value, cpu: lane.cpuSeconds() - before, elapsed };
-}

@@ -1,7 +1,7 @@
 /** As many frames as the rings take: how many arrive a second. */
 import type { Contender, Lane } from '../lane.js';
 import type { Peer, Topology } from '../peer.js';
-import { everyPeer, type Scenario, type Settings, warmUp } from '../scenario.js';
+import { everyPeer, onlyMemswitch, type Scenario, type Settings, warmUp } from '../scenario.js';
 import type { Pattern } from '../traffic.js';
 
 export const allSizes = ['64', '128', '256', '512', '1024', '1518', 'imix'];
@@ -38,40 +38,56 @@ export function throughput(options: Options): Scenario {
     metrics: { rate: { unit: 'Mpps', better: 'more' } },
     contenders: options.contenders ?? everyPeer(topology),
     variants: (settings) => (topology.largest ? sizes : (settings.sizes ?? sizes)),
-    prepare: (lane) => lane.traffic.announce(addresses),
+    prepare: (lane) => lane.traffic.announce(behind(lane, addresses)),
     async trial(lane, size, settings) {
-      return { figures: { rate: await rate(lane, size, settings, { pattern, addresses }) } };
+      const load = { pattern, addresses: behind(lane, addresses) };
+      return { figures: { rate: await rate(lane, size, settings, load) } };
     },
   };
 }
 
+/** Addresses that are sent to: no more than the contender was made for. */
+function behind({ contender }: Lane, addresses: number): number {
+  return Math.min(addresses, contender.topology.addresses);
+}
+
 /** The topology that most scenarios share, so that peers are started once for all of them. */
-export const bridgeTopology: Partial<Topology> = { addresses: 1_000_000 };
+export const bridgeTopology: Partial<Topology> = { addresses: 1000 };
 
 export const bridge = throughput({
   name: 'bridge',
   what: 'a learning bridge of two ports, one address each, one way',
   quick: true,
-  topology: bridgeTopology,
+  contenders: everyPeer(bridgeTopology, true),
   sizes: allSizes,
 });
 
 export const bridgeBothWays = throughput({
   name: 'bridge-both-ways',
   what: 'the same, both ways at once; the sum',
-  topology: bridgeTopology,
+  contenders: everyPeer(bridgeTopology, true),
   sizes: ['64', '1518', 'imix'],
   pattern: 'both-ways',
 });
 
-/** Ascending, so that each finds a table that is no fuller than it says. */
-export const addresses = [1000, 100_000, 1_000_000].map((count) =>
+export const thousandAddresses = throughput({
+  name: 'addresses-1000',
+  what: 'a learning bridge, one way to 1,000 addresses in random order',
+  topology: bridgeTopology,
+  addresses: 1000,
+});
+
+/** Ascending, so that each finds a table that is no fuller than it says. Beside them our own rate with two addresses. */
+export const manyAddresses = [100_000, 1_000_000].map((addresses) =>
   throughput({
-    name: `addresses-${count}`,
-    what: `a learning bridge, one way to ${count.toLocaleString('en-US')} addresses in random order`,
-    quick: count === 1_000_000,
-    topology: bridgeTopology,
-    addresses: count,
+    name: `addresses-${addresses}`,
+    what: `a learning bridge, one way to ${addresses.toLocaleString('en-US')} addresses in random order`,
+    quick: addresses === 1_000_000,
+    contenders: (peers) => [
+      ...everyPeer({ addresses: 1_000_000 })(peers),
+      ...onlyMemswitch({ 'memswitch, 2 addresses': {} })(peers),
+    ],
+    addresses,
   }),
 );
 
