@@ -92,6 +92,13 @@
       'sources': ['bench/crossing.cc'],
     },
     {
+      'target_name': 'tables',
+      'type': 'executable',
+      'dependencies': ['core'],
+      'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
+      'sources': ['bench/tables.cc'],
+    },
+    {
       'target_name': 'traffic',
       'type': 'executable',
       'dependencies': ['core'],
