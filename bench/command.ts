@@ -35,7 +35,7 @@ const hugePages = 1600;
 
 export function configure(command: Command): void {
   command
-    .option('--quick', 'the four scenarios that say most, few trials')
+    .option('--quick', 'the scenarios that say most, few trials')
     .option(
       '--scenario <names>',
       'only these, by name or beginning of names, with commas',
@@ -43,7 +43,7 @@ export function configure(command: Command): void {
     )
     .option('--peer <names>', 'only these beside memswitch', peersNamed)
     .option('--size <bytes>', 'only these frame sizes, without checksum, or imix', words)
-    .option('--trials <number>', 'of each contender (default: 15, with --quick 5)', positive)
+    .option('--trials <number>', 'of each contender (default: 11, with --quick 5)', positive)
     .option('--seconds <number>', 'length of a trial', positive, 0.05)
     .option('--loss <share>', 'frames that the no-drop search lets pass as lost', share, 0.001)
     .option('--cpus <load,switch>', 'the two CPUs that are used', cpuPair, { load: 0, switch: 1 })
@@ -80,7 +80,7 @@ async function bench(options: Options): Promise<void> {
 
 async function runAll(scenarios: Scenario[], peers: Peer[], options: Options): Promise<Results> {
   const { seconds, loss, cpus, quick = false, size } = options;
-  const trials = options.trials ?? (quick ? 5 : 15);
+  const trials = options.trials ?? (quick ? 5 : 11);
   const sizes = size ?? (quick ? ['64', '1518'] : undefined);
   const settings: Settings = { trials, seconds, lossTolerance: loss, ...(sizes && { sizes }) };
   const giveBack = peers.length > 1 ? reserveHugePages(hugePages) : () => undefined;

@@ -24,7 +24,7 @@ const scenarios: [name: string, args: string[]][] = [
 export const tolerance = 0.03;
 
 const schema = z.strictObject({
-  tools: z.string().describe('Compiler and C library, which the figures depend on'),
+  tools: z.string().describe('Compiler, C library and processor, on which the figures depend'),
   figures: z.record(z.string(), z.number()).describe('Instructions a frame'),
 });
 
@@ -40,11 +40,14 @@ export function commit(instructions: Instructions): void {
   writeFileSync(file, `${JSON.stringify(instructions, null, 2)}\n`);
 }
 
-/** Compiler and C library of this machine: another of either makes other code, or copies otherwise. */
+/** Of this machine: another compiler makes other code, another C library or processor copies otherwise. */
 export function tools(): string {
   const version = (command: string, ...args: string[]) =>
     spawnSync(command, args, { encoding: 'utf8' }).stdout?.trim() || 'unknown';
-  return `g++ ${version('g++', '-dumpfullversion')}, ${version('getconf', 'GNU_LIBC_VERSION')}`;
+  // What valgrind shows a program of a processor goes as far as AVX2.
+  const avx2 = /^flags\s*:.*\bavx2\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
+  const compiler = `g++ ${version('g++', '-dumpfullversion')}`;
+  return `${compiler}, ${version('getconf', 'GNU_LIBC_VERSION')}, ${avx2 ? 'AVX2' : 'no AVX2'}`;
 }
 
 /** Counts one scenario after the other; shows each as it is done. */

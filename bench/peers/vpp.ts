@@ -85,5 +85,5 @@ function commands({ forwarding, addresses, active }: Topology, sockets: string[]
       ? []
       : [`set bridge-domain learn-limit 1 ${2 * addresses * active + 1000}`];
   const polling = sockets.map((_, port) => `set interface rx-mode ${name(port)} polling`);
-  return [...made, ...bridge, ...joined, ...polling, ...limit, ''].join('\n');
+  return [...made, ...bridge, ...joined, ...limit, ...polling, ''].join('\n');
 }

@@ -25,7 +25,7 @@ function specification(results: Results): Specification {
 
 function rates({ results }: Results): object | undefined {
   const values = results
-    .filter(({ unit }) => unit === 'Mpps')
+    .filter(({ unit, metric }) => unit === 'Mpps' && metric !== 'carried')
     .flatMap(({ scenario, variant, figures }) =>
       figures.map(({ contender, median, low, high }) => ({
         group: `${scenario} ${variant}`,

@@ -1,6 +1,7 @@
 /** Results as Markdown tables, for people. */
 import type { Figure, Result, Results } from '../results.js';
 import type { Scenario } from '../scenario.js';
+import { verdicts } from './targets.js';
 
 export function markdown(results: Results, scenarios: Scenario[]): string {
   const { machine, commit, versions, options } = results;
@@ -15,7 +16,22 @@ export function markdown(results: Results, scenarios: Scenario[]): string {
   const sections = scenarios
     .map((scenario) => section(scenario, results))
     .filter((text) => text !== '');
-  return `${[head.join('  \n'), ...sections, without(results)].filter(Boolean).join('\n\n')}\n`;
+  const parts = [head.join('  \n'), ...sections, targets(results), without(results)];
+  return `${parts.filter(Boolean).join('\n\n')}\n`;
+}
+
+function targets(results: Results): string {
+  const rows = verdicts(results).map(({ target, reached }) =>
+    reached === undefined
+      ? line([target, '–', 'not measured'])
+      : line([
+          target,
+          `${digits(reached.median)} (${digits(reached.low)}–${digits(reached.high)})`,
+          reached.met ? 'met' : '**missed**',
+        ]),
+  );
+  const head = ['### Targets', '', line(['target', 'reached', '']), line(['---', '---:', '---'])];
+  return rows.length === 0 ? '' : [...head, ...rows].join('\n');
 }
 
 function section({ name, what }: Scenario, { results }: Results): string {

@@ -10,7 +10,13 @@ function latency(percent: number): Scenario {
     name: `latency-${percent}`,
     what: `one way at ${percent} % of each switch's own rate, every frame timed`,
     quick: percent === 50,
-    metrics: { p50: time, p99: time, 'p99.9': time, max: time },
+    metrics: {
+      p50: time,
+      p99: time,
+      'p99.9': time,
+      max: time,
+      carried: { unit: 'Mpps', better: 'more' },
+    },
     contenders: everyPeer(bridgeTopology),
     variants: ({ sizes = ['64'] }) => sizes,
     trials: ({ trials }) => Math.ceil(trials / 2),
@@ -33,8 +39,9 @@ function latency(percent: number): Scenario {
         return { figures: {} };
       }
       const { p50, p99, p999, max, histogram } = moved.latency;
-      const figures = { p50: p50 / 1e3, p99: p99 / 1e3, 'p99.9': p999 / 1e3, max: max / 1e3 };
-      return { figures, histogram };
+      const times = { p50: p50 / 1e3, p99: p99 / 1e3, 'p99.9': p999 / 1e3, max: max / 1e3 };
+      const carried = moved.received / moved.seconds / 1e6;
+      return { figures: { ...times, carried }, histogram };
     },
   };
 }
