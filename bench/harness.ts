@@ -19,6 +19,17 @@ export interface Plan {
   signal: AbortSignal;
 }
 
+/** Who takes part in a scenario: one lane may do so in several, under other labels. */
+interface Entrant {
+  label: string;
+  lane: Lane;
+}
+
+interface Taken {
+  label: string;
+  samples: Sample[];
+}
+
 export type Measured = Pick<Results, 'results' | 'histograms' | 'skipped'>;
 
 export async function measure(plan: Plan): Promise<Measured> {
@@ -56,9 +67,9 @@ class Harness {
     for (const [index, scenario] of scenarios.entries()) {
       for (const variant of scenario.variants(settings)) {
         this.#progress.step(`${scenario.name} ${variant}`);
-        const lanes = await this.#lanesOf(scenario);
-        if (lanes.length > 0) {
-          await this.#measure(scenario, variant, lanes);
+        const entrants = await this.#entrantsOf(scenario);
+        if (entrants.length > 0) {
+          await this.#measure(scenario, variant, entrants);
         }
       }
       const needed = scenarios.slice(index + 1).flatMap((later) => later.contenders(peers));
@@ -71,37 +82,37 @@ class Harness {
     await this.#stopExcept(new Set());
   }
 
-  async #measure(scenario: Scenario, variant: string, lanes: Lane[]): Promise<void> {
+  async #measure(scenario: Scenario, variant: string, entrants: Entrant[]): Promise<void> {
     const { settings, signal } = this.#plan;
-    for (const lane of lanes) {
+    for (const { label, lane } of entrants) {
       signal.throwIfAborted();
-      this.#progress.at(`prepare ${lane.contender.label}`);
+      this.#progress.at(`prepare ${label}`);
       await lane.awake(async () => scenario.prepare?.(lane, variant, settings));
     }
-    const samples = new Map(lanes.map((lane): [Lane, Sample[]] => [lane, []]));
+    const taken: Taken[] = entrants.map(({ label }) => ({ label, samples: [] }));
     const trials = scenario.trials?.(settings) ?? settings.trials;
     for (let trial = 1; trial <= trials; ++trial) {
-      for (const [lane, taken] of samples) {
+      for (const [index, { label, lane }] of entrants.entries()) {
         signal.throwIfAborted();
-        this.#progress.at(`${trial}/${trials} ${lane.contender.label}`);
-        taken.push(await lane.awake(() => scenario.trial(lane, variant, settings)));
+        this.#progress.at(`${trial}/${trials} ${label}`);
+        taken[index]?.samples.push(await lane.awake(() => scenario.trial(lane, variant, settings)));
       }
     }
-    this.measured.results.push(...results(scenario, variant, samples));
-    this.measured.histograms.push(...histograms(scenario, variant, samples));
+    this.measured.results.push(...results(scenario, variant, taken));
+    this.measured.histograms.push(...histograms(scenario, variant, taken));
   }
 
-  async #lanesOf(scenario: Scenario): Promise<Lane[]> {
-    const lanes: Lane[] = [];
+  async #entrantsOf(scenario: Scenario): Promise<Entrant[]> {
+    const entrants: Entrant[] = [];
     for (const contender of scenario.contenders(this.#plan.peers)) {
       const lane = await this.#laneOf(contender);
       if (typeof lane === 'string') {
         this.#skip({ scenario: scenario.name, contender: contender.label, why: lane });
       } else {
-        lanes.push(lane);
+        entrants.push({ label: contender.label, lane });
       }
     }
-    return lanes;
+    return entrants;
   }
 
   /** Or why there is none. */
@@ -154,15 +165,15 @@ function key({ peer, topology }: Contender): string {
   return JSON.stringify([peer.name, topology]);
 }
 
-function results(scenario: Scenario, variant: string, samples: Map<Lane, Sample[]>): Result[] {
+function results(scenario: Scenario, variant: string, taken: Taken[]): Result[] {
   return Object.entries(scenario.metrics).map(([metric, { unit, better }]) => {
-    const taken = [...samples].map(([lane, all]) => ({
-      contender: lane.contender.label,
-      samples: all.map(({ figures }) => figures[metric]).filter((value) => value !== undefined),
+    const measured = taken.map(({ label, samples }) => ({
+      contender: label,
+      samples: samples.map(({ figures }) => figures[metric]).filter((value) => value !== undefined),
     }));
-    const [own] = taken;
-    const figures = taken
-      .filter((figure) => figure.samples.length > 0)
+    const [own] = measured;
+    const figures = measured
+      .filter(({ samples }) => samples.length > 0)
       .map((figure): Figure => {
         const ratio =
           own !== undefined && figure !== own
@@ -175,18 +186,14 @@ function results(scenario: Scenario, variant: string, samples: Map<Lane, Sample[
 }
 
 /** Of all trials together. */
-function histograms(
-  { name }: Scenario,
-  variant: string,
-  samples: Map<Lane, Sample[]>,
-): LatencyHistogram[] {
-  return [...samples].flatMap(([{ contender }, all]) => {
+function histograms({ name }: Scenario, variant: string, taken: Taken[]): LatencyHistogram[] {
+  return taken.flatMap(({ label, samples }) => {
     const sum = new Map<number, number>();
-    for (const [bound, frames] of all.flatMap(({ histogram }) => histogram ?? [])) {
+    for (const [bound, frames] of samples.flatMap(({ histogram }) => histogram ?? [])) {
       sum.set(bound, (sum.get(bound) ?? 0) + frames);
     }
     const buckets = [...sum].toSorted(([a], [b]) => a - b);
-    const histogram = { scenario: name, variant, contender: contender.label, buckets };
-    return buckets.length === 0 ? [] : [{ ...histogram, unit: 'ns' as const }];
+    const histogram = { scenario: name, variant, contender: label, unit: 'ns' as const, buckets };
+    return buckets.length === 0 ? [] : [histogram];
   });
 }

@@ -20,6 +20,9 @@ export const ovs: Peer = {
     if (!existsSync(vswitchd)) {
       return 'OVS with DPDK is not installed (Debian: openvswitch-switch-dpdk)';
     }
+    if (process.getuid?.() !== 0) {
+      return 'needs root';
+    }
     if (freeHugePages() < wantedPages) {
       return `needs ${wantedPages} free huge pages of 2 MB, ${freeHugePages()} are there`;
     }
@@ -42,7 +45,9 @@ export const ovs: Peer = {
     control.configure(place);
     const socket = `unix:${join(place.folder, 'db.sock')}`;
     const options = ['--no-chdir', `--unixctl=${join(place.folder, 'vswitchd.ctl')}`];
-    const program = new Program(vswitchd, [socket, ...options], { env: environment(place) });
+    // In a network namespace of its own, for it makes persistent interfaces with names that every OVS uses.
+    const command = ['--net', vswitchd, socket, ...options];
+    const program = new Program('unshare', command, { env: environment(place) });
     try {
       await program.until(() => existsSync(join(place.folder, 'vswitchd.ctl')));
       control.addBridge(topology);

@@ -35,7 +35,11 @@ export const attach: Scenario = {
 export const crowded = throughput({
   name: 'ports-1000',
   what: 'a busy pair alone, and among 1,000 attached ports that are silent',
-  contenders: onlyMemswitch({ memswitch: {}, 'memswitch, 1,002 ports': thousand }),
+  contenders: onlyMemswitch({
+    memswitch: {},
+    'memswitch, 1,002 ports': thousand,
+    'memswitch adaptive, 1,002 ports': { ...thousand, polling: 'adaptive' },
+  }),
 });
 
 /** Reads GET /metrics over and over; resolves with how often. */
