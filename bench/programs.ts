@@ -62,7 +62,7 @@ export class Program {
   async until(ready: () => boolean, seconds = 20): Promise<void> {
     for (const end = performance.now() + seconds * 1000; !ready(); await delay(20)) {
       if (!this.running || performance.now() > end) {
-        throw new Error(`did not start; it said: ${this.output.trim() || 'nothing'}`);
+        throw new Error(`did not start; it said: ${complaint(this.output)}`);
       }
     }
   }
@@ -79,12 +79,19 @@ export class Program {
   }
 }
 
+/** Of what a program said when it failed, the lines that look like the reason; else the last. */
+function complaint(output: string): string {
+  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  const telling = lines.filter((line) => /error|fatal|fail|cannot|invalid/i.test(line));
+  return (telling.length > 0 ? telling : lines).slice(-3).join(' ') || 'nothing';
+}
+
 /** Runs a command to its end; throws with its output when it fails. */
 export function run(command: string, args: string[], env: Record<string, string> = {}): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     encoding: 'utf8',
     env: { ...process.env, ...env },
-    timeout: 20_000,
+    timeout: 60_000,
   });
   if (status !== 0) {
     throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? stderr + stdout}`);

@@ -44,7 +44,7 @@ function configuration(topology: Topology, { folder, switchCpu }: Place) {
     bridges: {
       b: {
         // Both ends' addresses.
-        macLimit: Math.min(2 * topology.addresses * topology.active + 1000, 4_000_000),
+        macLimit: Math.min(topology.addresses * topology.active + 1000, 4_000_000),
         learn: topology.forwarding !== 'cross-connect',
       },
     },

@@ -140,6 +140,6 @@ class Control {
 
   #vsctl(...args: string[]): void {
     const database = `--db=unix:${join(this.#place.folder, 'db.sock')}`;
-    run('ovs-vsctl', [database, '--timeout=15', ...args], environment(this.#place));
+    run('ovs-vsctl', [database, '--timeout=40', ...args], environment(this.#place));
   }
 }

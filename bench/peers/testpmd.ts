@@ -6,7 +6,8 @@ import type { Peer, Topology } from '../peer.js';
 import { onPath, Program, range, run } from '../programs.js';
 
 const folders = '/usr/lib/x86_64-linux-gnu/dpdk';
-const wantedPages = 256;
+/** Of 2 MB, for 256 MB of packets. */
+const wantedPages = 130;
 
 function testpmd(name: string, mode: string, what: string): Peer {
   return {
@@ -48,8 +49,9 @@ function testpmd(name: string, mode: string, what: string): Peer {
 }
 
 function memory(): string[] {
-  const pages = freeHugePages() >= wantedPages ? ['-m', '256'] : ['--no-huge', '-m', '256'];
-  return ['--no-pci', '--no-telemetry', '--in-memory', '--log-level=3', ...pages];
+  // Without huge pages there is no `--in-memory`.
+  const pages = freeHugePages() >= wantedPages ? '--in-memory' : '--no-huge';
+  return ['--no-pci', '--no-telemetry', '--no-shconf', '--log-level=3', pages, '-m', '256'];
 }
 
 function drivers(): string[] {
