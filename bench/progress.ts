@@ -46,7 +46,7 @@ export class Progress {
   }
 
   #write(detail: string): void {
-    const width = Math.max(20, this.#stream.columns ?? 80);
+    const width = this.#stream.columns || 80;
     this.#stream.write(`\r\x1b[K${(this.#line() + detail).slice(0, width - 1)}`);
   }
 }

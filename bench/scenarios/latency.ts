@@ -1,5 +1,5 @@
 /** How long frames take at a share of what each switch can do: each frame carries the time it left. */
-import { everyPeer, type Scenario } from '../scenario.js';
+import { everyPeer, type Scenario, warmUp } from '../scenario.js';
 import { summary } from '../statistics.js';
 import { bridgeTopology, rate } from './throughput.js';
 
@@ -31,6 +31,7 @@ function latency(percent: number): Scenario {
     async trial(lane, size, { seconds }) {
       const moved = await lane.traffic.run({
         seconds,
+        warm: warmUp(seconds), // a switch that has just been woken is late with its first frames
         size,
         rate: (lane.capacity * percent) / 100,
         stamp: true,

@@ -1,6 +1,6 @@
 /** RFC 2544, section 26.1: the highest rate that loses no frame; here: no more than the tolerance given. */
 import type { Lane } from '../lane.js';
-import { everyPeer, type Scenario, type Settings } from '../scenario.js';
+import { everyPeer, type Scenario, type Settings, warmUp } from '../scenario.js';
 import { bridgeTopology, rate } from './throughput.js';
 
 /** Halvings: the answer is right to 1 % of the rate searched from. */
@@ -11,8 +11,12 @@ async function search(lane: Lane, size: string, settings: Settings): Promise<num
   let [good, bad] = [0, lane.capacity * 1.2];
   for (let step = 0; step < steps; ++step) {
     const middle = (good + bad) / 2;
-    const { seconds } = settings;
-    const { offered, received, late } = await lane.traffic.run({ seconds, size, rate: middle });
+    const { offered, received, late } = await lane.traffic.run({
+      seconds: settings.seconds,
+      warm: warmUp(settings.seconds),
+      size,
+      rate: middle,
+    });
     const lost = Math.max(0, offered - received - late) / Math.max(1, offered);
     [good, bad] = lost <= settings.lossTolerance ? [middle, bad] : [good, middle];
   }
