@@ -57,10 +57,10 @@ class Peer {
 
   // The place of the next frame's first bytes; null: no room. A frame that fits no buffer takes several, chained.
   std::byte* claim(uint32_t length) {
-    if (claimed_ == room_ || length > lent(tx(), claimed_).length) [[unlikely]] {
-      return claim_chain(length);
+    if (claimed_ == room_) {
+      return nullptr;
     }
-    return fill(length, 0);
+    return length <= lent(tx(), claimed_).length ? fill(length, 0) : claim_chain(length);
   }
 
   // Sends what has been claimed.

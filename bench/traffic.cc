@@ -347,23 +347,31 @@ class Traffic {
     Port& port = *lane.from;
     const uint64_t now = kStamped ? __rdtsc() : 0;
     const uint64_t middle = lane.source >> 16 | kType << 32;
+    // In locals: what is written into a frame could alias the members, as far as the compiler knows.
+    const Lane<Port> to = lane;
+    const uint32_t* const order = order_.data();
+    const size_t steps = order_.size();
+    size_t next = next_;
+    size_t size = size_;
     port.look();
     uint32_t sent = 0;
     for (; sent < burst; ++sent) {
-      std::byte* frame = port.claim(sizes_[size_]);
+      std::byte* frame = port.claim(sizes_[size]);
       if (frame == nullptr) {
         break;
       }
-      const uint64_t first = lane.destination | uint64_t{order_[next_]} << 24 | lane.source << 48;
+      const uint64_t first = to.destination | uint64_t{order[next]} << 24 | to.source << 48;
       std::memcpy(frame, &first, 8);
       std::memcpy(frame + 8, &middle, 8);
       if constexpr (kStamped) {
         std::memcpy(frame + 16, &now, 8);
       }
-      size_ = size_ + 1 == sizes_.size() ? 0 : size_ + 1;
-      next_ = next_ + 1 >= order_.size() ? 0 : next_ + 1;
+      size = size + 1 == sizes_.size() ? 0 : size + 1;
+      next = next + 1 == steps ? 0 : next + 1;
     }
     port.flush();
+    next_ = next;
+    size_ = size;
     return sent;
   }
 

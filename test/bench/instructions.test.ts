@@ -15,7 +15,10 @@ test.skipIf(!sameTools)(
 );
 
 test('what is worse, new or gone is told with its numbers', () => {
-  const now = { tools: 'a', figures: { same: 100, better: 50, worse: 103.1, within: 102.9, new: 1 } };
+  const now = {
+    tools: 'a',
+    figures: { same: 100, better: 50, worse: 103.1, within: 102.9, new: 1 },
+  };
   const then = {
     tools: 'a',
     figures: { same: 100, better: 100, worse: 100, within: 100, gone: 1 },
