@@ -86,11 +86,25 @@
       ],
     },
     {
-      'target_name': 'blast',
+      'target_name': 'crossing',
       'type': 'executable',
       'dependencies': ['core'],
       'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
-      'sources': ['bench/blast.cc'],
+      'sources': ['bench/crossing.cc'],
+    },
+    {
+      'target_name': 'tables',
+      'type': 'executable',
+      'dependencies': ['core'],
+      'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
+      'sources': ['bench/tables.cc'],
+    },
+    {
+      'target_name': 'traffic',
+      'type': 'executable',
+      'dependencies': ['core'],
+      'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
+      'sources': ['bench/traffic.cc'],
     },
     {
       'target_name': 'instructions',

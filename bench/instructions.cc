@@ -3,7 +3,8 @@
 //
 //   valgrind --tool=callgrind --collect-atstart=no --toggle-collect='memswitch::poll_once*' instructions SCENARIO
 //
-// SCENARIO: bridge [addresses] [size], flood [size]. Prints the frames moved while counting.
+// SCENARIO: bridge [addresses] [size], cross-connect [size] (a bridge of two that does not learn), flood [size]. Prints
+// the frames moved while counting.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -83,7 +84,8 @@ class Attached {
 
 class Bench {
  public:
-  explicit Bench(uint16_t ports) : bridge_(1, 2'000'000) {
+  explicit Bench(uint16_t ports, bool learn = true) : bridge_(1, 2'000'000) {
+    bridge_.learn = learn;
     for (uint16_t i = 1; i <= ports; ++i) {
       attached_.push_back(std::make_unique<Attached>(i, bridge_));
       shared_.ports[i].store(&attached_.back()->port);
@@ -153,6 +155,9 @@ int main(int argc, char** argv) {
     const uint32_t addresses = argument(2, 1);
     bench.announce(addresses);
     frames = bench.run(4096, argument(3, 64), random_order(addresses));
+  } else if (scenario == "cross-connect") {
+    Bench bench(2, false);
+    frames = bench.run(4096, argument(2, 64), random_order(1));
   } else if (scenario == "flood") {
     Bench bench(9);
     frames = bench.run(1024, argument(2, 64), {kMacMask});

@@ -121,37 +121,31 @@ class Load {
 
   // Takes what has arrived; returns how many frames are to be sent for it.
   uint16_t receive() {
-    memif::Ring& ring = peer_.rx();
-    const uint16_t waiting = memif::available(ring);
-    for (uint16_t i = 0; i < waiting; ++i) {
-      const auto position = static_cast<uint16_t>(ring.position + i);
+    const uint32_t arrived = peer_.receive([this](const std::byte* frame, uint32_t length) {
       Header header;
-      std::memcpy(&header, peer_.buffer(ring, position), sizeof header);
-      const bool ours = header.destination == o_.mac && header.magic == kMagic &&
-                        memif::load_once(&ring.slots[position & ring.mask]).length == o_.size;
+      std::memcpy(&header, frame, sizeof header);
+      const bool ours = header.destination == o_.mac && header.magic == kMagic && length == o_.size;
       counts.invalid += ours ? 0 : 1;
-    }
-    if (waiting > 0) {
-      memif::release(ring, waiting);
-    }
-    counts.received += waiting;
-    return waiting;
+    });
+    counts.received += arrived;
+    return static_cast<uint16_t>(arrived);
   }
 
   // Sends at most `frames`; returns how many did not fit.
   uint16_t send(uint16_t frames) {
-    const uint16_t room = std::min(frames, memif::available(peer_.tx()));
-    for (uint16_t i = 0; i < room; ++i) {
-      const Header header{o_.peer, o_.mac, {0x88, 0xb5}, kMagic, counts.sent + i};
-      std::memcpy(peer_.next_buffer(i), &header, sizeof header);
-      peer_.set_length(i, o_.size);
+    peer_.look();
+    for (; frames > 0; --frames) {
+      std::byte* place = peer_.claim(o_.size);
+      if (place == nullptr) {
+        break;
+      }
+      const Header header{o_.peer, o_.mac, {0x88, 0xb5}, kMagic, counts.sent++};
+      std::memcpy(place, &header, sizeof header);
     }
-    peer_.send(room);
-    counts.sent += room;
-    return static_cast<uint16_t>(frames - room);
+    peer_.flush();
+    return frames;
   }
 
-  memif::Ring& rx() { return peer_.rx(); }
   void wait(int timeout_ms) { peer_.wait(timeout_ms); }
   bool hung_up() { return peer_.hung_up(); }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +19,8 @@
 #include "memif/client_handshake.h"
 
 namespace memswitch::bench {
+
+inline constexpr uint16_t kEtherType = 0x88b5;  // IEEE's, for local experiments
 
 [[noreturn]] inline void die(const std::string& why) {
   std::fprintf(stderr, "%s\n", why.c_str());
@@ -49,29 +52,40 @@ class Peer {
     }
   }
 
-  memif::Ring& tx() { return handshake_.link().tx[0]; }
-  memif::Ring& rx() { return handshake_.link().rx[0]; }
-  std::byte* base() { return handshake_.link().regions[0].base(); }
-  std::byte* buffer(const memif::Ring& ring, uint16_t position) {
-    return base() + ring.lent[position & ring.mask].offset;
+  // Looks how many slots the peer has given back; claims are good until the next flush.
+  void look() { room_ = memif::available(tx()); }
+
+  // The place of the next frame's first bytes; null: no room. A frame that fits no buffer takes several, chained.
+  std::byte* claim(uint32_t length) {
+    if (claimed_ == room_) {
+      return nullptr;
+    }
+    return length <= lent(tx(), claimed_).length ? fill(length, 0) : claim_chain(length);
   }
 
-  // The n-th free transmit buffer; send() makes it a frame.
-  std::byte* next_buffer(uint16_t n) {
-    return buffer(tx(), static_cast<uint16_t>(tx().position + n));
-  }
-  void set_length(uint16_t n, uint32_t length) {
-    memif::Ring& ring = tx();
-    const auto slot = static_cast<uint16_t>(ring.position + n) & ring.mask;
-    memif::Descriptor d = ring.lent[slot];
-    d.length = length;
-    memif::store(&ring.slots[slot], d);
-  }
-  void send(uint16_t frames) {
-    memif::publish(tx(), frames);
-    if (frames > 0 && memif::wants_doorbell(tx())) {
-      memif::ring_doorbell(tx());
+  // Sends what has been claimed.
+  void flush() {
+    if (claimed_ > 0) {
+      memif::publish(tx(), claimed_);
+      if (memif::wants_doorbell(tx())) {
+        memif::ring_doorbell(tx());
+      }
     }
+    room_ = claimed_ = 0;
+  }
+
+  // Whether the peer has taken everything that was sent.
+  bool taken() { return memif::available(tx()) == tx().size; }
+
+  // Takes what has arrived on any queue; shows each frame's first bytes and its length (of the first buffer, when
+  // chained). Returns the frames.
+  template <typename Visit>
+  uint32_t receive(Visit visit) {
+    uint32_t frames = 0;
+    for (memif::Ring& ring : handshake_.link().rx) {
+      frames += receive(ring, visit);
+    }
+    return frames;
   }
 
   // Sleeps until a frame waits, or for `timeout_ms`.
@@ -101,8 +115,65 @@ class Peer {
     return fd;
   }
 
+  memif::Ring& tx() { return handshake_.link().tx[0]; }
+  memif::Ring& rx() { return handshake_.link().rx[0]; }
+  static const memif::Descriptor& lent(const memif::Ring& ring, uint16_t n) {
+    return ring.lent[static_cast<uint16_t>(ring.position + n) & ring.mask];
+  }
+  std::byte* memory(const memif::Descriptor& d) {
+    return handshake_.link().regions[0].base() + d.offset;
+  }
+
+  std::byte* fill(uint32_t length, uint16_t flags) {
+    memif::Ring& ring = tx();
+    memif::Descriptor d = lent(ring, claimed_);
+    std::byte* place = memory(d);
+    d.length = length;
+    d.flags = flags;
+    memif::store(&ring.slots[static_cast<uint16_t>(ring.position + claimed_) & ring.mask], d);
+    ++claimed_;
+    return place;
+  }
+
+  [[gnu::noinline]] std::byte* claim_chain(uint32_t length) {
+    const uint32_t buffer = tx().lent[0].length;
+    if (claimed_ + (length + buffer - 1) / buffer > room_) {
+      return nullptr;
+    }
+    std::byte* first = nullptr;
+    while (length > 0) {
+      const uint32_t part = std::min(length, buffer);
+      length -= part;
+      std::byte* place = fill(part, length > 0 ? memif::kDescriptorNext : uint16_t{0});
+      first = first == nullptr ? place : first;
+    }
+    return first;
+  }
+
+  template <typename Visit>
+  uint32_t receive(memif::Ring& ring, Visit visit) {
+    const uint16_t waiting = memif::available(ring);
+    uint32_t frames = 0;
+    for (uint16_t i = 0; i < waiting; ++i) {
+      const auto slot = static_cast<uint16_t>(ring.position + i) & ring.mask;
+      const memif::Descriptor d = memif::load_once(&ring.slots[slot]);
+      if (!inside_) {
+        visit(static_cast<const std::byte*>(memory(ring.lent[slot])), d.length);
+        ++frames;
+      }
+      inside_ = (d.flags & memif::kDescriptorNext) != 0;
+    }
+    if (waiting > 0) {
+      memif::release(ring, waiting);
+    }
+    return frames;
+  }
+
   memif::Channel channel_;
   memif::ClientHandshake handshake_;
+  uint16_t room_ = 0;
+  uint16_t claimed_ = 0;
+  bool inside_ = false;  // of a chained frame
 };
 
 }  // namespace memswitch::bench

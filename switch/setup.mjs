@@ -5,6 +5,7 @@
  *
  *   node switch/setup.mjs            what `npm start` needs
  *   node switch/setup.mjs --test     also what the tests need
+ *   node switch/setup.mjs --bench    also the switches that `npm run bench` compares with
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -41,6 +42,9 @@ const testPackages = [
   'libclang-rt-14-dev',
 ];
 
+/** Switches that only the bench harness meets, beside those of the tests. */
+const benchPackages = ['dpdk-dev', 'openvswitch-switch-dpdk', 'iproute2'];
+
 const addon = 'build/Release/memswitch.node';
 const nativeOutputs = [addon, 'build/Release/load'];
 const compiled = 'dist/switch/index.js';
@@ -49,7 +53,7 @@ let steps = 0;
 
 class SetupError extends Error {}
 
-async function setup(forTests) {
+async function setup({ forTests, forBench }) {
   if (Number(process.versions.node.split('.')[0]) < nodeMajor) {
     throw new SetupError(
       `Node ${nodeMajor} or newer is needed, this is ${process.versions.node} (${process.execPath})`,
@@ -57,6 +61,9 @@ async function setup(forTests) {
   }
   if (forTests) {
     await installPackages(missingPackages(testPackages), 'the tests');
+  }
+  if (forBench) {
+    await offerPackages(missingPackages(benchPackages), 'comparing with its peers');
   }
   if (npmPackagesDiffer()) {
     await step('npm packages', 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund']);
@@ -142,6 +149,15 @@ async function installPackages(names, purpose) {
   await step(`apt: ${names.join(' ')}`, program, args);
 }
 
+/** Like installPackages, for what one can do without: the harness says what it left out. */
+async function offerPackages(names, purpose) {
+  try {
+    await installPackages(names, purpose);
+  } catch (error) {
+    process.stderr.write(`setup: ${error.message}\n`);
+  }
+}
+
 /** Runs one step: a line with its duration on the terminal, everything it prints in the log. */
 async function step(title, program, args) {
   const [command, ...rest] = [program, args].flat(2);
@@ -195,7 +211,8 @@ function newest(paths, accept) {
 }
 
 try {
-  await setup(process.argv.includes('--test'));
+  const asked = (option) => process.argv.includes(option);
+  await setup({ forTests: asked('--test'), forBench: asked('--bench') });
 } catch (error) {
   process.stderr.write(`${error instanceof SetupError ? error.message : error.stack}\n`);
   process.exitCode = 1;

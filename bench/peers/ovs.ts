@@ -1,0 +1,145 @@
+/** Open vSwitch with DPDK: a userspace bridge with action NORMAL (learning) over net_memif. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { freeHugePages } from '../huge-pages.js';
+import type { Peer, Place, Topology } from '../peer.js';
+import { Program, range, run } from '../programs.js';
+
+const vswitchd = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk';
+const schema = '/usr/share/openvswitch/vswitch.ovsschema';
+/** Of 2 MB; with fewer its packet pools do not come up. */
+const wantedPages = 1000;
+/** It keeps a flow for each pair of addresses, 200,000 at most, and asks a slower thread about all others. */
+const mostAddresses = 100_000;
+
+export const ovs: Peer = {
+  name: 'ovs-dpdk',
+  what: 'Open vSwitch with DPDK, bridge with NORMAL over net_memif, one PMD thread',
+  version: () => /\d+\.\d+\.\d+/.exec(run(vswitchd, ['--version']))?.[0] ?? '',
+  missing({ ports, forwarding, addresses, largest }) {
+    if (!existsSync(vswitchd)) {
+      return 'OVS with DPDK is not installed (Debian: openvswitch-switch-dpdk)';
+    }
+    if (process.getuid?.() !== 0) {
+      return 'needs root';
+    }
+    if (freeHugePages() < wantedPages) {
+      return `needs ${wantedPages} free huge pages of 2 MB, ${freeHugePages()} are there`;
+    }
+    if (forwarding === 'cross-connect') {
+      return 'measured as a bridge';
+    }
+    if (largest > 2048) {
+      return 'its memif ports take no chained frames';
+    }
+    if (ports > 16) {
+      return 'its packet pools for so many ports do not fit the huge pages given to it';
+    }
+    return addresses <= mostAddresses
+      ? undefined
+      : 'needs a flow for each address and keeps 200,000 at most';
+  },
+  async start(topology, place) {
+    const database = await startDatabase(place);
+    const control = new Control(place);
+    control.configure(place);
+    const socket = `unix:${join(place.folder, 'db.sock')}`;
+    const options = ['--no-chdir', `--unixctl=${join(place.folder, 'vswitchd.ctl')}`];
+    // In a network namespace of its own, for it makes persistent interfaces with names that every OVS uses.
+    const command = ['--net', vswitchd, socket, ...options];
+    const program = new Program('unshare', command, { env: environment(place) });
+    try {
+      await program.until(() => existsSync(join(place.folder, 'vswitchd.ctl')));
+      control.addBridge(topology);
+      const sockets = range(topology.ports).map((port) => control.addPort(port, place));
+      await program.until(() => sockets.every(existsSync), 40);
+      return {
+        endpoints: sockets.map((path) => `memif:${path}`),
+        // Its threads transmit on queue ids of their own: with one queue everything ends in ovs_tx_failure_drops.
+        queues: 2,
+        pids: [program.pid, database.pid],
+        pause: () => program.pause(),
+        resume: () => program.resume(),
+        async stop() {
+          await program.stop();
+          await database.stop();
+        },
+      };
+    } catch (error) {
+      await program.stop();
+      await database.stop();
+      throw error;
+    }
+  },
+};
+
+function environment({ folder }: Place): Record<string, string> {
+  return { OVS_RUNDIR: folder, OVS_DBDIR: folder, OVS_LOGDIR: folder };
+}
+
+async function startDatabase(place: Place): Promise<Program> {
+  const file = join(place.folder, 'conf.db');
+  run('ovsdb-tool', ['create', file, schema]);
+  const socket = join(place.folder, 'db.sock');
+  const control = `--unixctl=${join(place.folder, 'ovsdb.ctl')}`;
+  const database = new Program('ovsdb-server', [file, `--remote=punix:${socket}`, control], {
+    cpu: place.loadCpu,
+    env: environment(place),
+  });
+  await database.until(() => existsSync(socket));
+  return database;
+}
+
+/** ovs-vsctl, at our database. */
+class Control {
+  readonly #place: Place;
+
+  constructor(place: Place) {
+    this.#place = place;
+  }
+
+  configure({ loadCpu, switchCpu }: Place): void {
+    this.#vsctl('--no-wait', 'init');
+    const settings = {
+      'dpdk-init': 'true',
+      'dpdk-extra': '--no-pci --in-memory --no-telemetry',
+      'dpdk-socket-mem': '1024',
+      'dpdk-lcore-mask': `0x${(1 << loadCpu).toString(16)}`,
+      'pmd-cpu-mask': `0x${(1 << switchCpu).toString(16)}`,
+    };
+    for (const [name, value] of Object.entries(settings)) {
+      this.#vsctl('--no-wait', 'set', 'Open_vSwitch', '.', `other_config:${name}="${value}"`);
+    }
+  }
+
+  addBridge({ addresses, active }: Topology): void {
+    const size = Math.max(8192, addresses * active + 1000);
+    this.#vsctl('add-br', 'br0', '--', 'set', 'bridge', 'br0', 'datapath_type=netdev');
+    this.#vsctl('set', 'bridge', 'br0', `other_config:mac-table-size=${size}`);
+  }
+
+  /** Returns the socket. */
+  addPort(port: number, { folder }: Place): string {
+    const socket = join(folder, `${port}.sock`);
+    const place = `socket=${socket},socket-abstract=no`;
+    const devargs = `net_memif${port},role=server,id=0,${place},rsize=10,bsize=2048`;
+    const options = ['type=dpdk', `options:dpdk-devargs="${devargs}"`, 'options:n_rxq=2'];
+    this.#vsctl(
+      '--no-wait',
+      'add-port',
+      'br0',
+      `p${port}`,
+      '--',
+      'set',
+      'Interface',
+      `p${port}`,
+      ...options,
+    );
+    return socket;
+  }
+
+  #vsctl(...args: string[]): void {
+    const database = `--db=unix:${join(this.#place.folder, 'db.sock')}`;
+    run('ovs-vsctl', [database, '--timeout=40', ...args], environment(this.#place));
+  }
+}
