@@ -68,6 +68,9 @@ void poll(Worker& worker);
 // One burst of each queue; returns the frames moved.
 uint32_t poll_once(Worker& worker, std::span<RxQueue* const> queues);
 
+// All of a burst's way that lies between receive and release.
+void forward(Burst& burst, Worker& worker, Port& in);
+
 // The stages of a burst, in their order.
 void snapshot(Burst& burst);
 void classify(Burst& burst, PortCounters& in);
