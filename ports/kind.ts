@@ -49,7 +49,9 @@ export interface PortKind<Options = never> {
   /** Checks the options and fills in defaults; strict, so that a misspelt key is a mistake. */
   schema: z.ZodObject;
   /** What native code makes the port of. */
-  toNative(options: Options, bridge: number): NativePortOptions;
+  toNative(options: Options, bridge: number, portId: (name: string) => number): NativePortOptions;
+  /** The name of another port that it stands on, and that must be there before it. */
+  underlay?(options: Options): string | undefined;
   /** What only one port can have at a time, for example a socket and an id, in words. */
   identity(options: Options): string;
   /** The kind's own options as they are shown to people and programs: without secrets. */

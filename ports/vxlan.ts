@@ -1,10 +1,11 @@
 /**
  * Ports of kind `vxlan`: tunnels (RFC 7348) to Linux, VPP, OVS or another memswitch. The native half is native/ports/vxlan.
  */
+import { createHash } from 'node:crypto';
 import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
 import { native } from '../switch/native.js';
-import { flag, integer } from './checks.js';
+import { flag, integer, name } from './checks.js';
 import { type CommonOptions, commonFields, type PortKind } from './kind.js';
 
 const { limits } = native;
@@ -24,11 +25,24 @@ export interface VxlanOptions extends CommonOptions {
   /** UDP port of all ends: 4789, or 8472 for old Linux and Flannel. Default 4789. */
   port?: number | undefined;
   /**
-   * What carries the tunnel. `kernel`: UDP sockets of the host's own stack. Default `kernel`.
+   * What carries the tunnel. `kernel`: UDP sockets of the host's own stack. Else the name of a port of this switch, which
+   * leaves its bridge for as long as it carries tunnels. Default `kernel`.
    */
-  underlay?: 'kernel' | undefined;
-  /** Network namespace of the sockets: a name as of `ip netns`, a path, or a process id. Default: the switch's own. */
+  underlay?: string | undefined;
+  /**
+   * Network namespace of the kernel's sockets: a name as of `ip netns`, a path, or a process id. Default: the switch's own.
+   */
   netns?: string | number | undefined;
+  /** Over a port: how many bits of their address neighbours share. Default 24, over IPv6 64. */
+  prefix?: number | undefined;
+  /** Over a port: the way to remotes that are not neighbours. Default none: all are. */
+  gateway?: string | undefined;
+  /** Over a port: VLAN of the outer frames, 1 to 4094; 0 = untagged. Default 0. */
+  vlan?: number | undefined;
+  /** Over a port: Ethernet address of this end. Default: 02:76 and four bytes made of `local`. */
+  mac?: string | undefined;
+  /** Over a port: longest outer IP packet, 576 to 65535 bytes. Default 1500. */
+  pathMtu?: number | undefined;
   /** Takes frames of remotes that are not listed, and answers there. Default false. */
   learn?: boolean | undefined;
   /** Nothing goes from this tunnel to another of the same bridge: right for a full mesh. Default true. */
@@ -41,7 +55,7 @@ export interface VxlanOptions extends CommonOptions {
   df?: boolean | undefined;
   /**
    * UDP checksums. With them the kernel joins and splits frames in batches. Without, as RFC 7348 suggests for IPv4; over
-   * IPv6 (RFC 6935) the other end must be told as well. Default true.
+   * IPv6 (RFC 6935) the other end must be told as well. Default true; over a port and IPv4 false.
    */
   udpChecksum?: boolean | undefined;
   /** Range of UDP source ports, of which the inner flow's hash chooses one. Default '49152-65535'. */
@@ -99,6 +113,11 @@ function isRange(text: string): boolean {
   return /^\d+-\d+$/.test(text) && first >= 1 && first <= last && last <= 65_535;
 }
 
+const macError = 'must be the Ethernet address of one station, for example 02:00:00:00:00:01';
+const macSchema = z
+  .string({ error: macError })
+  .regex(/^[0-9a-fA-F][02468aceACE]([:-][0-9a-fA-F]{2}){5}$/, { error: macError });
+
 const fields = z.strictObject({
   kind: z.literal('vxlan'),
   ...commonFields,
@@ -106,10 +125,12 @@ const fields = z.strictObject({
   local: vtepSchema.describe('Address of this end'),
   remotes: remotesSchema.default([]).describe('Addresses of the other ends'),
   port: integer(1, 65_535).default(4789).describe('UDP port of all ends'),
-  underlay: z
-    .literal('kernel', { error: 'must be kernel' })
-    .default('kernel')
-    .describe('What carries the tunnel'),
+  underlay: name.default('kernel').describe('What carries the tunnel: kernel, or a port'),
+  prefix: integer(0, 128).optional().describe('Over a port: bits that neighbours share'),
+  gateway: vtepSchema.optional().describe('Over a port: the way to other remotes'),
+  vlan: integer(0, 4094).default(0).describe('Over a port: VLAN; 0 = untagged'),
+  mac: macSchema.optional().describe('Over a port: Ethernet address of this end'),
+  pathMtu: integer(576, 65_535).default(1500).describe('Over a port: longest outer IP packet'),
   netns: z
     .union([z.string().min(1), z.int().min(1).transform(String)], {
       error: 'must be a name as of `ip netns`, a path or a process id',
@@ -124,7 +145,7 @@ const fields = z.strictObject({
     .default(0)
     .describe('DSCP of the outer packets, or inherit'),
   df: flag().default(true).describe('Forbids fragments on the way'),
-  udpChecksum: flag().default(true).describe('UDP checksums'),
+  udpChecksum: flag().optional().describe('UDP checksums'),
   sourcePorts: z
     .string({ error: rangeError })
     .refine(isRange, { error: rangeError })
@@ -134,7 +155,19 @@ const fields = z.strictObject({
 
 type Complete = z.output<typeof fields>;
 
-const schema = fields.superRefine(({ local, remotes }, context) => {
+const schema = fields.superRefine((options, context) => {
+  const { local, remotes, gateway, prefix = 0, underlay, netns } = options;
+  const refuse = (path: string, message: string, input: unknown) =>
+    context.addIssue({ code: 'custom', path: [path], message, input });
+  if (gateway !== undefined && isIP(gateway) !== isIP(local)) {
+    refuse('gateway', `must be of the same family as local (${local})`, gateway);
+  }
+  if (isIP(local) === 4 && prefix > 32) {
+    refuse('prefix', 'must be an integer from 0 to 32', prefix);
+  }
+  if (underlay !== 'kernel' && netns !== undefined) {
+    refuse('netns', 'must not be given over a port: only sockets live in a namespace', netns);
+  }
   for (const [index, remote] of remotes.entries()) {
     const message = remoteMistake(local, remote, remotes.slice(0, index));
     if (message) {
@@ -154,12 +187,23 @@ export function remoteMistake(local: string, remote: string, others: string[]): 
   return others.includes(remote) ? 'must not be listed twice' : undefined;
 }
 
+/** An address of local scope, the same at every start: neighbours remember it. */
+function madeOf(local: string): bigint {
+  const last =
+    isIP(local) === 4
+      ? Buffer.from(local.split('.').map(Number))
+      : createHash('sha256').update(local).digest();
+  return (0x0276n << 32n) | BigInt(last.readUInt32BE());
+}
+
 export const vxlan = {
   name: 'vxlan' as const,
   schema: schema satisfies z.ZodType<unknown, VxlanOptions>,
-  toNative({ kind, macLimit, mtu, polling, bridge: _, underlay: __, ...options }, bridge) {
-    const { netns = '', dscp, sourcePorts, ...same } = options;
+  toNative({ kind, macLimit, mtu, polling, bridge: _, ...options }, bridge, portId) {
+    const { netns = '', dscp, sourcePorts, underlay, prefix, gateway, mac, ...same } = options;
     const [firstSourcePort, lastSourcePort] = range(sourcePorts);
+    const ipv4 = isIP(options.local) === 4;
+    const kernel = underlay === 'kernel';
     return {
       kind,
       bridge,
@@ -170,15 +214,22 @@ export const vxlan = {
         ...same,
         netns,
         dscp: dscp === 'inherit' ? -1 : dscp,
+        udpChecksum: options.udpChecksum ?? (kernel || !ipv4),
+        underlay: kernel ? 0 : portId(underlay),
+        prefix: prefix ?? (ipv4 ? 24 : 64),
+        gateway,
+        mac: mac === undefined ? madeOf(options.local) : BigInt(`0x${mac.replaceAll(/[:-]/g, '')}`),
         firstSourcePort,
         lastSourcePort,
       },
     };
   },
+  underlay: ({ underlay }) => (underlay === 'kernel' ? undefined : underlay),
   identity({ local, port, vni, netns }) {
     return `VNI ${vni} at ${local} port ${port}${netns === undefined ? '' : ` in ${netns}`}`;
   },
-  show({ kind: _, bridge: __, macLimit: ___, mtu: ____, polling, remotes, netns = '', ...rest }) {
-    return { ...rest, remotes: remotes.join(', '), netns };
+  show({ kind: _, bridge: __, macLimit: ___, mtu: ____, remotes, ...rest }) {
+    const given = Object.entries(rest).filter(([, value]) => value !== undefined);
+    return { ...Object.fromEntries(given), remotes: remotes.join(', ') };
   },
 } satisfies PortKind<Complete>;

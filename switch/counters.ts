@@ -10,14 +10,16 @@ export interface Traffic {
   bytes: bigint;
 }
 
-/** Counters of one port since it was added. Over all ports, rx + copies = tx + drops once traffic stands still. */
+/** Counters of one port since it was added. Over all ports, rx + copies = tx + drops + consumed once traffic stands still. */
 export interface PortCounters {
   /** Came in from the port. */
   rx: Traffic;
   /** Left by the port. */
   tx: Traffic;
-  /** Additional frames made by flooding what came in from the port. */
+  /** Additional frames made by flooding what came in from the port, or by tunnels that leave by it. */
   copies: bigint;
+  /** Outer frames that went into tunnels here, and questions about addresses that were answered. */
+  consumed: bigint;
   /** Addresses that moved here from another port. */
   moves: bigint;
   /** Frames whose source was not learned because a limit was met; they were forwarded all the same. */
@@ -60,6 +62,7 @@ export class CounterReader {
       rx: { frames: count(layout.rxFrames), bytes: count(layout.rxBytes) },
       tx: { frames: count(layout.txFrames), bytes: count(layout.txBytes) },
       copies: count(layout.copies),
+      consumed: count(layout.consumed),
       moves: count(layout.moves),
       learnLimited: count(layout.learnLimited),
       drops: Object.fromEntries(

@@ -53,6 +53,7 @@ function portMetrics(registry: Registry, ports: () => PortStatus[]): void {
   perPort('tx_frames', 'Frames that left by the port', ({ tx }) => tx.frames);
   perPort('tx_bytes', 'Bytes that left by the port', ({ tx }) => tx.bytes);
   perPort('copies', 'Additional frames made by flooding', ({ copies }) => copies);
+  perPort('consumed', 'Outer frames of tunnels that ended at the port', (port) => port.consumed);
   perPort('moves', 'Addresses that moved to the port', ({ moves }) => moves);
   perPort('learn_limited', 'Frames whose source a limit kept from being learned', (port) => {
     return port.learnLimited;

@@ -87,6 +87,16 @@ export interface NativeVxlanOptions {
   udpChecksum: boolean;
   firstSourcePort: number;
   lastSourcePort: number;
+  /** Id of the port that carries the tunnel; 0: the kernel, and nothing below counts. */
+  underlay: number;
+  /** Bits that addresses of one Ethernet share: 0 to 32 or 128. */
+  prefix: number;
+  gateway: string | undefined;
+  /** 0 = untagged. */
+  vlan: number;
+  mac: bigint;
+  /** Of the underlay, in bytes, 576 to 65535. */
+  pathMtu: number;
 }
 
 export type NativePortOptions = {
@@ -225,8 +235,10 @@ export interface NativeLayout {
   rxBytes: number;
   txFrames: number;
   txBytes: number;
-  /** Extra frames made by flooding: rx + copies == tx + drops over all ports. */
+  /** Extra frames made by flooding and tunnels: rx + copies == tx + drops + consumed over all ports. */
   copies: number;
+  /** Outer frames of tunnels, and questions for an address, that ended at the port. */
+  consumed: number;
   moves: number;
   /** Frames whose source was not learned because a limit was met (they are still forwarded). */
   learnLimited: number;

@@ -113,7 +113,9 @@ export class Ports {
     const kind = kindOf(complete);
     this.#refuseTwin(name, kind.identity(complete));
     const id = this.#bridges.join(complete.bridge, (bridge) =>
-      this.#call(name, () => this.#native.addPort(kind.toNative(complete, bridge))),
+      this.#call(name, () =>
+        this.#native.addPort(kind.toNative(complete, bridge, (other) => this.id(other))),
+      ),
     );
     this.#entries.set(name, { id, options: complete });
     this.#names.set(id, name);

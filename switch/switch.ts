@@ -1,7 +1,7 @@
 /** The switch: what a program, the daemon and the tests hold in their hands. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BridgeStatus, Bridges } from './bridges.js';
-import { type Configuration, checkConfiguration } from './config/check.js';
+import { type Configuration, checkConfiguration, underlaysFirst } from './config/check.js';
 import type { BridgeOptions, PortOptions, SwitchOptions } from './config/options.js';
 import { CounterReader } from './counters.js';
 import { nativeCall, SwitchError } from './errors.js';
@@ -282,7 +282,7 @@ export class Switch {
     for (const [name, { static: _, ...options }] of Object.entries(bridges)) {
       this.#bridges.add(name, options);
     }
-    for (const [name, options] of Object.entries(ports)) {
+    for (const [name, options] of underlaysFirst(ports)) {
       this.#ports.add(name, options);
     }
     for (const [bridge, { static: macs }] of Object.entries(bridges)) {

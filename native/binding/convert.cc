@@ -204,6 +204,15 @@ VtepOptions vtep_options(const Napi::Object& vxlan) {
       .udp_checksum = boolean(vxlan.Get("udpChecksum"), "udpChecksum"),
       .first_source_port = port("firstSourcePort"),
       .last_source_port = port("lastSourcePort"),
+      .underlay = static_cast<PortId>(number(vxlan.Get("underlay"), "underlay", 0, kMaxPorts - 1)),
+      .prefix =
+          static_cast<uint8_t>(number(vxlan.Get("prefix"), "prefix", 0,
+                                      address(vxlan.Get("local"), "local").is_ipv4() ? 32 : 128)),
+      .gateway = vxlan.Get("gateway").IsUndefined() ? IpAddress{}
+                                                    : address(vxlan.Get("gateway"), "gateway"),
+      .vlan = static_cast<uint16_t>(number(vxlan.Get("vlan"), "vlan", 0, 4094)),
+      .mac = mac(vxlan.Get("mac")),
+      .mtu = static_cast<uint16_t>(number(vxlan.Get("pathMtu"), "pathMtu", 576, UINT16_MAX)),
   };
 }
 
@@ -370,6 +379,7 @@ Napi::Object layout(Napi::Env env) {
   object.Set("txBytes", index(offsetof(PortCounters, tx_bytes)));
   object.Set("copies", index(offsetof(PortCounters, copies)));
   object.Set("moves", index(offsetof(PortCounters, moves)));
+  object.Set("consumed", index(offsetof(PortCounters, consumed)));
   object.Set("learnLimited", index(offsetof(PortCounters, learn_limited)));
   object.Set("drops", index(offsetof(PortCounters, drops)));
   Napi::Array reasons = Napi::Array::New(env);

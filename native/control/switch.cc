@@ -31,11 +31,14 @@ void Switch::close() {
   {
     const Guard guard(lock_);
     closed_ = true;
+    // Tunnels first: others may be their underlays.
+    for (const auto& [id, record] : ports_) {
+      vxlan_.remove(id);
+    }
     while (!ports_.empty()) {
       const PortId id = ports_.begin()->first;
       server_.remove(id, "the switch is closing");
       client_.remove(id, "the switch is closing");
-      vxlan_.remove(id);
       forget_port(id, ports_.begin()->second.bridge);
     }
     reclaim_.run();  // no worker runs, so all of it is possible
@@ -90,7 +93,7 @@ Status Switch::bridge_macs(uint16_t number, uint32_t& count) {
 void Switch::update_members(Bridge& bridge) {
   Bridge::Members members;
   for (const auto& [id, record] : ports_) {
-    if (record.bridge.get() == &bridge && record.is_up()) {
+    if (record.bridge.get() == &bridge && record.is_up() && !vxlan_.carries(id)) {
       members.push_back(record.port.get());
     }
   }
@@ -186,12 +189,33 @@ Status Switch::make_memif(const PortOptions& options, PortId id, Record& record)
 
 Status Switch::make_tunnel(const PortOptions& options, PortId id, Record& record) {
   const uint32_t table = options.mac_limit == 0 ? record.bridge->macs.limit() : options.mac_limit;
+  const PortId number = options.vxlan->vtep.underlay;
+  const auto underlay = ports_.find(number);
+  const bool found = underlay != ports_.end();
   std::unique_ptr<VxlanPort> port;
-  Status status =
-      vxlan_.make(*options.vxlan, id, *record.bridge, quota_of(options.mac_limit), table, port);
+  Status status = vxlan_.make(*options.vxlan, id, *record.bridge, quota_of(options.mac_limit),
+                              table, found ? underlay->second.port.get() : nullptr, port);
+  if (status.ok() && found) {
+    leave_bridge(number, underlay->second);
+  }
   record.port = std::move(port);
   record.is_tunnel = true;
   return status;
+}
+
+// A port that carries tunnels takes no part in its bridge: its frames are those of the underlay.
+void Switch::leave_bridge(PortId id, Record& underlay) {
+  underlay.port->bridge.store(nullptr);
+  update_members(*underlay.bridge);
+  const std::shared_ptr<Bridge> home = underlay.bridge;
+  bridges_.flush(*home, id, Bridges::Which::kAll);
+  reclaim_.later([this, home, id] { bridges_.flush(*home, id, Bridges::Which::kAll); });
+}
+
+// The last tunnel over it has gone.
+void Switch::return_to_bridge(Record& former) {
+  former.port->bridge.store(former.bridge.get());
+  update_members(*former.bridge);
 }
 
 Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit, uint32_t max_frame) {
@@ -208,6 +232,9 @@ Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit, uint32_t
   record->port->max_frame.store(max_frame);
   if (next == record->bridge) {
     return {};
+  }
+  if (vxlan_.carries(id)) {
+    return refuse(Code::kInUse, "the port is the underlay of a tunnel; remove the tunnel first");
   }
   const std::shared_ptr<Bridge> before = std::exchange(record->bridge, next);
   record->port->bridge.store(next.get());
@@ -227,9 +254,15 @@ Status Switch::remove_port(PortId id) {
   if (Status status = need_port(id, record); !status.ok()) {
     return status;
   }
+  if (vxlan_.carries(id)) {
+    return refuse(Code::kInUse, "the port is the underlay of a tunnel; remove the tunnel first");
+  }
   server_.remove(id, "the port was removed");
   client_.remove(id, "the port was removed");
-  vxlan_.remove(id);
+  const PortId underlay = vxlan_.remove(id);
+  if (underlay != kNoPort && !vxlan_.carries(underlay)) {
+    return_to_bridge(ports_.at(underlay));
+  }
   forget_port(id, record->bridge);
   return {};
 }

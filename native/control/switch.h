@@ -139,6 +139,8 @@ class Switch final : private MemifOwner {
   Status make_port(const PortOptions& options, PortId id, Record& record);
   Status make_memif(const PortOptions& options, PortId id, Record& record);
   Status make_tunnel(const PortOptions& options, PortId id, Record& record);
+  void leave_bridge(PortId id, Record& underlay);
+  void return_to_bridge(Record& former);
   void update_members(Bridge& bridge);
   void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
   void look_for_faults();

@@ -16,37 +16,71 @@ std::string name_of(const VtepOptions& vtep) {
 
 // --- VTEPs ---------------------------------------------------------------------------------------------------------
 
-Status Vxlan::open_vtep(const VtepOptions& options, std::shared_ptr<Vtep>& vtep) {
+Underlay& Vxlan::Vtep::underlay() const {
+  return kernel ? static_cast<Underlay&>(*kernel) : *port;
+}
+
+Status Vxlan::open_kernel(const VtepOptions& options, Vtep& vtep) {
   KernelSockets sockets;
-  if (Status status = open_sockets(options, sockets); !status.ok()) {
-    return status;
+  Status status = open_sockets(options, sockets);
+  if (status.ok()) {
+    vtep.kernel =
+        std::make_unique<KernelUnderlay>(KernelUnderlay::Options{.local = options.local,
+                                                                 .port = options.port,
+                                                                 .inherit_dscp = options.dscp < 0,
+                                                                 .segment = options.udp_checksum},
+                                         std::move(sockets));
   }
-  vtep = std::make_shared<Vtep>();
-  vtep->options = options;
-  vtep->underlay =
-      std::make_unique<KernelUnderlay>(KernelUnderlay::Options{.local = options.local,
-                                                               .port = options.port,
-                                                               .inherit_dscp = options.dscp < 0,
-                                                               .segment = options.udp_checksum},
-                                       std::move(sockets));
+  return status;
+}
+
+Status Vxlan::open_port(const VtepOptions& options, Port* carrier, Vtep& vtep) {
+  if (carrier == nullptr || has(options.underlay)) {
+    return refuse(Code::kInvalid, "the underlay must be a port that is not a tunnel");
+  }
+  if (carries(options.underlay)) {
+    return refuse(Code::kInUse,
+                  "the underlay has another VTEP; a port carries one address and UDP port");
+  }
+  std::vector<PortCounters*> counters;
+  for (size_t w = 0; w < workers_.size(); ++w) {
+    counters.push_back(&workers_.port_counters(w)[options.underlay]);
+  }
+  vtep.carrier = carrier;
+  vtep.port = std::make_unique<PortUnderlay>(
+      PortUnderlay::Options{.self = {options.local, options.mac, options.vlan},
+                            .prefix = options.prefix,
+                            .gateway = options.gateway,
+                            .port = options.port,
+                            .mtu = options.mtu,
+                            .ttl = options.ttl,
+                            .dscp = options.dscp,
+                            .dont_fragment = options.dont_fragment,
+                            .udp_checksum = options.udp_checksum,
+                            .first_source_port = options.first_source_port,
+                            .last_source_port = options.last_source_port},
+      *carrier, std::move(counters), shared_.clock);
   return {};
 }
 
-// The one that is there already, if any. A socket has one TTL and so on, so those who share it must agree.
-Status Vxlan::find_vtep(const VxlanOptions& options, std::shared_ptr<Vtep>& vtep) {
+// The one that is there already, if any. A VTEP has one TTL and so on, so those who share it must agree.
+Status Vxlan::find_vtep(const VxlanOptions& options, Port* carrier, std::shared_ptr<Vtep>& vtep) {
   const VtepOptions& wanted = options.vtep;
   const auto found = std::ranges::find_if(vteps_, [&](const auto& other) {
-    return other->options.netns == wanted.netns && other->options.local == wanted.local &&
-           other->options.port == wanted.port;
+    return other->options.underlay == wanted.underlay && other->options.netns == wanted.netns &&
+           other->options.local == wanted.local && other->options.port == wanted.port;
   });
   if (found == vteps_.end()) {
-    return open_vtep(wanted, vtep);
+    vtep = std::make_shared<Vtep>();
+    vtep->options = wanted;
+    return wanted.underlay == kNoPort ? open_kernel(wanted, *vtep)
+                                      : open_port(wanted, carrier, *vtep);
   }
   vtep = *found;
   if (vtep->options != wanted) {
     return refuse(Code::kInvalid, "another tunnel at " + name_of(wanted) +
-                                      " has another ttl, dscp, df, udpChecksum or sourcePorts; "
-                                      "they share sockets and must have the same");
+                                      " differs in ttl, dscp, df, udpChecksum, sourcePorts or how "
+                                      "it reaches its remotes; they share a VTEP and must agree");
   }
   if (vtep->tunnels.contains(options.vni)) {
     return refuse(Code::kInUse, "another tunnel at " + name_of(wanted) + " has VNI " +
@@ -55,22 +89,48 @@ Status Vxlan::find_vtep(const VxlanOptions& options, std::shared_ptr<Vtep>& vtep
   return {};
 }
 
+// Frames come in from now on.
+Status Vxlan::listen(Vtep& vtep, VxlanPort& first) {
+  if (vtep.carrier != nullptr) {
+    vtep.carrier->vtep.store(vtep.port.get());
+    return {};
+  }
+  vtep.queue = std::make_unique<KernelRxQueue>(first, *vtep.kernel);
+  RxQueue* queue = vtep.queue.get();
+  return workers_.add({&queue, 1}) ? Status{}
+                                   : refuse(Code::kLimit, "the workers have too many queues");
+}
+
+void Vxlan::close(Vtep& vtep) {
+  if (vtep.carrier != nullptr) {
+    vtep.carrier->vtep.store(nullptr);
+  } else if (RxQueue* queue = vtep.queue.get()) {
+    workers_.remove({&queue, 1});
+  }
+}
+
+bool Vxlan::carries(PortId underlay) const {
+  return std::ranges::any_of(vteps_, [underlay](const auto& vtep) {
+    return vtep->carrier != nullptr && vtep->options.underlay == underlay;
+  });
+}
+
 void Vxlan::publish(Vtep& vtep) {
   std::vector<VniTable::Tunnel> list;
   for (const auto& [vni, id] : vtep.tunnels) {
     list.push_back({vni, tunnels_.at(id).port});
   }
   auto next = std::make_unique<const VniTable>(std::move(list));
-  vtep.underlay->tunnels.store(next.get(), std::memory_order_seq_cst);
+  vtep.underlay().tunnels.store(next.get(), std::memory_order_seq_cst);
   reclaim_.retire(std::exchange(vtep.table, std::move(next)));
 }
 
 // --- tunnels -------------------------------------------------------------------------------------------------------
 
 Status Vxlan::make(const VxlanOptions& options, PortId id, Bridge& bridge, uint32_t mac_limit,
-                   uint32_t mac_table, std::unique_ptr<VxlanPort>& port) {
+                   uint32_t mac_table, Port* underlay, std::unique_ptr<VxlanPort>& port) {
   std::shared_ptr<Vtep> vtep;
-  if (Status status = find_vtep(options, vtep); !status.ok()) {
+  if (Status status = find_vtep(options, underlay, vtep); !status.ok()) {
     return status;
   }
   if (options.remotes.size() >= kMaxRemotes) {
@@ -84,7 +144,7 @@ Status Vxlan::make(const VxlanOptions& options, PortId id, Bridge& bridge, uint3
                          .split_horizon = options.split_horizon,
                          .mac_table = mac_table,
                          .workers = static_cast<uint16_t>(workers_.size())},
-      *vtep->underlay, shared_.clock);
+      vtep->underlay(), shared_.clock);
   Tunnel& tunnel = tunnels_[id];
   tunnel = {.port = port.get(), .vtep = vtep, .flood = nullptr};
   for (const IpAddress& remote : options.remotes) {
@@ -94,23 +154,21 @@ Status Vxlan::make(const VxlanOptions& options, PortId id, Bridge& bridge, uint3
   look_at_ways(tunnel);
   vtep->tunnels[options.vni] = id;
   publish(*vtep);
-  if (!vtep->queue) {
-    vtep->queue = std::make_unique<KernelRxQueue>(*port, *vtep->underlay);
+  if (vtep->tunnels.size() == 1) {
     vteps_.push_back(vtep);
-    RxQueue* queue = vtep->queue.get();
-    if (!workers_.add({&queue, 1})) {
+    if (Status status = listen(*vtep, *port); !status.ok()) {
       remove(id);
       port.reset();
-      return refuse(Code::kLimit, "the workers have too many queues");
+      return status;
     }
   }
   return {};
 }
 
-void Vxlan::remove(PortId id) {
+PortId Vxlan::remove(PortId id) {
   const auto found = tunnels_.find(id);
   if (found == tunnels_.end()) {
-    return;
+    return kNoPort;
   }
   auto gone = std::make_shared<Tunnel>(std::move(found->second));
   tunnels_.erase(found);
@@ -119,11 +177,11 @@ void Vxlan::remove(PortId id) {
   if (!vtep.tunnels.empty()) {
     publish(vtep);
   } else {
-    RxQueue* queue = vtep.queue.get();
-    workers_.remove({&queue, 1});
+    close(vtep);
     std::erase(vteps_, gone->vtep);
   }
   reclaim_.later([gone] {});
+  return vtep.options.underlay;
 }
 
 Status Vxlan::need(PortId id, Tunnel*& tunnel) {
@@ -307,10 +365,11 @@ void Vxlan::age(Tunnel& tunnel) {
 }
 
 void Vxlan::look_at_ways(Tunnel& tunnel) const {
-  const int probe = tunnel.vtep->underlay->sockets().probe.get();
+  const Vtep& vtep = *tunnel.vtep;
   for (RemoteIndex index = 1; index < kMaxRemotes; ++index) {
     if (Remote& remote = tunnel.port->remotes[index]; remote.is_known()) {
-      remote.mtu.store(path_mtu(probe, remote.address));
+      remote.mtu.store(vtep.kernel ? path_mtu(vtep.kernel->sockets().probe.get(), remote.address)
+                                   : vtep.options.mtu);
     }
   }
 }
@@ -337,7 +396,8 @@ TunnelStatus Vxlan::status_of(PortId id, const Tunnel& tunnel) const {
     shown.address = remote.address;
     shown.configured = remote.state.load() == Remote::State::kConfigured;
     shown.mtu = remote.mtu.load();
-    shown.reachable = shown.mtu != 0;
+    shown.reachable =
+        tunnel.vtep->kernel ? shown.mtu != 0 : tunnel.vtep->port->is_resolved(remote.address);
     shown.heard_s = remote.heard_once.load()
                         ? static_cast<uint16_t>(shared_.clock.load() - remote.heard.load())
                         : -1;

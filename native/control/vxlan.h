@@ -12,6 +12,7 @@
 #include "control/workers.h"
 #include "dataplane/worker.h"
 #include "ports/vxlan.h"
+#include "ports/vxlan_port.h"
 
 namespace memswitch {
 
@@ -43,11 +44,13 @@ class Vxlan {
   Vxlan(Shared& shared, Reclaim& reclaim, Workers& workers)
       : shared_(shared), reclaim_(reclaim), workers_(workers) {}
 
-  // Makes the port of a tunnel, and its VTEP if it is the first there.
+  // Makes the port of a tunnel, and its VTEP if it is the first there. `underlay`: the port of that number, if it is one.
   Status make(const VxlanOptions& options, PortId id, Bridge& bridge, uint32_t mac_limit,
-              uint32_t mac_table, std::unique_ptr<VxlanPort>& port);
-  // Before the port goes: nothing comes in for it from the next burst on.
-  void remove(PortId id);
+              uint32_t mac_table, Port* underlay, std::unique_ptr<VxlanPort>& port);
+  // Whether the port carries tunnels.
+  [[nodiscard]] bool carries(PortId underlay) const;
+  // Before the port goes: nothing comes in for it from the next burst on. Returns its underlay, if that is a port.
+  PortId remove(PortId id);
   [[nodiscard]] bool has(PortId id) const { return tunnels_.contains(id); }
 
   Status add_remote(PortId id, const IpAddress& address);
@@ -67,9 +70,13 @@ class Vxlan {
  private:
   struct Vtep {
     VtepOptions options;
-    std::unique_ptr<KernelUnderlay> underlay;
-    std::unique_ptr<KernelRxQueue> queue;
-    std::unique_ptr<const VniTable> table;  // what underlay->tunnels points to
+    [[nodiscard]] Underlay& underlay() const;
+
+    std::unique_ptr<KernelUnderlay> kernel;  // one of the two
+    std::unique_ptr<PortUnderlay> port;
+    std::unique_ptr<KernelRxQueue> queue;   // of the kernel's
+    Port* carrier = nullptr;                // of the port's
+    std::unique_ptr<const VniTable> table;  // what underlay().tunnels points to
     std::map<uint32_t, PortId> tunnels;     // by VNI
   };
 
@@ -80,8 +87,11 @@ class Vxlan {
     uint64_t next_bucket = 0;                               // to look at for age
   };
 
-  Status find_vtep(const VxlanOptions& options, std::shared_ptr<Vtep>& vtep);
-  Status open_vtep(const VtepOptions& options, std::shared_ptr<Vtep>& vtep);
+  Status find_vtep(const VxlanOptions& options, Port* carrier, std::shared_ptr<Vtep>& vtep);
+  Status open_kernel(const VtepOptions& options, Vtep& vtep);
+  Status open_port(const VtepOptions& options, Port* carrier, Vtep& vtep);
+  Status listen(Vtep& vtep, VxlanPort& first);
+  void close(Vtep& vtep);
   void publish(Vtep& vtep);
   void publish_flood(Tunnel& tunnel);
   Status need(PortId id, Tunnel*& tunnel);

@@ -18,6 +18,13 @@ struct VtepOptions {
   bool udp_checksum = true;
   uint16_t first_source_port = 49152;
   uint16_t last_source_port = 65535;
+  // The port of the switch that is the underlay; kNoPort: the kernel, and nothing below counts.
+  PortId underlay = kNoPort;
+  uint8_t prefix = 24;
+  IpAddress gateway{};  // unspecified: all remotes are neighbours
+  uint16_t vlan = 0;    // 0: untagged
+  Mac mac = 0;
+  uint16_t mtu = 1500;
 
   bool operator==(const VtepOptions&) const = default;
 };

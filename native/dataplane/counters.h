@@ -24,7 +24,7 @@ class Counter {
 
 static_assert(sizeof(Counter) == sizeof(uint64_t));
 
-// Over all ports and workers: rx_frames + copies == tx_frames + the sum of drops, whatever happens.
+// Over all ports and workers: rx_frames + copies == tx_frames + consumed + the sum of drops, whatever happens.
 struct alignas(64) PortCounters {
   Counter rx_frames;
   Counter rx_bytes;
@@ -33,14 +33,14 @@ struct alignas(64) PortCounters {
   Counter copies;         // frames that flooding added, at the port they came from
   Counter moves;          // addresses that came to this port from another
   Counter learn_limited;  // frames whose source could not be learned
-  Counter reserved;
+  Counter consumed;       // frames that ended here: a tunnel's outer frame, a question answered
   std::array<Counter, kDropReasons> drops;
 
   void drop(Drop reason, uint64_t frames = 1) { drops[static_cast<size_t>(reason)].add(frames); }
 
   void reset() {
-    for (Counter* c :
-         {&rx_frames, &rx_bytes, &tx_frames, &tx_bytes, &copies, &moves, &learn_limited}) {
+    for (Counter* c : {&rx_frames, &rx_bytes, &tx_frames, &tx_bytes, &copies, &moves,
+                       &learn_limited, &consumed}) {
       c->reset();
     }
     for (Counter& c : drops) {

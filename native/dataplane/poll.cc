@@ -15,8 +15,6 @@
 
 namespace memswitch {
 
-namespace {
-
 void forward(Burst& burst, Worker& worker, Port& in) {
   PortCounters& counters = worker.counters_of(in.id());
   snapshot(burst);
@@ -26,10 +24,14 @@ void forward(Burst& burst, Worker& worker, Port& in) {
     learn(burst, worker, in, *bridge);
     look_up(burst, worker, in, *bridge);
     deliver(burst, worker, in, *bridge);
+  } else if (Vtep* vtep = in.vtep.load(std::memory_order_acquire)) {
+    vtep->take(burst, worker, in);
   } else {
     drop_unbridged(burst, counters);
   }
 }
+
+namespace {
 
 uint16_t serve(RxQueue& queue, Worker& worker) {
   Burst& burst = worker.burst;

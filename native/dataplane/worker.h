@@ -70,6 +70,9 @@ uint32_t poll_once(Worker& worker, std::span<RxQueue* const> queues);
 // Wakes peers that went to sleep while frames were on their way to them (unsettled.h).
 void settle(Worker& worker);
 
+// All of a burst's way that lies between receive and release.
+void forward(Burst& burst, Worker& worker, Port& in);
+
 // The stages of a burst, in their order.
 void snapshot(Burst& burst);
 void classify(Burst& burst, PortCounters& in, uint32_t max_frame);

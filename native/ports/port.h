@@ -15,10 +15,19 @@
 namespace memswitch {
 
 struct Bridge;
+struct Worker;
 class Port;
 
 // How a worker waits for frames of a queue; see dataplane/pollset.h.
 enum class Polling : uint8_t { kBusy, kAdaptive, kInterrupt };
+
+// What takes a port's frames in place of a bridge: the end of tunnels (ports/vxlan_port.h).
+class Vtep {
+ public:
+  virtual ~Vtep() = default;
+  // Frames of a burst that are not dropped yet; afterwards each is counted as consumed, or dropped with a reason.
+  virtual void take(Burst& burst, Worker& worker, Port& in) = 0;
+};
 
 // One receive queue of a port whose link is up. Owned by the port's link, polled by one worker.
 class RxQueue {
@@ -79,6 +88,7 @@ class Port {
   bool split_horizon = false;   // no frame goes from one such port to another (RFC 4762, 4.4)
   Quota macs;                   // learned addresses behind this port
   std::atomic<Bridge*> bridge;  // written by control threads; null while the port is being removed
+  std::atomic<Vtep*> vtep{nullptr};  // likewise; takes the frames while there is no bridge
 
  private:
   const PortId id_;

@@ -1,6 +1,7 @@
 // What carries a tunnel's frames between VTEPs.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -29,6 +30,9 @@ class Underlay {
   // dropped with a reason, for the port and for the remote. Called by any worker.
   virtual void send(Burst& burst, std::span<const Parcel> parcels, VxlanPort& tunnel,
                     uint16_t worker, PortCounters& counters) = 0;
+
+  // Replaced by control as a whole; null before the first tunnel.
+  std::atomic<const VniTable*> tunnels{nullptr};
 };
 
 }  // namespace memswitch

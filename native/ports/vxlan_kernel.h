@@ -104,9 +104,6 @@ class KernelUnderlay final : public Underlay {
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] const KernelSockets& sockets() const { return sockets_; }
 
-  // Replaced by control as a whole; null before the first tunnel.
-  std::atomic<const VniTable*> tunnels{nullptr};
-
  private:
   class Sender;
 

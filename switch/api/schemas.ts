@@ -29,6 +29,7 @@ export const portStatus = z.strictObject({
   rx: traffic,
   tx: traffic,
   copies: counter,
+  consumed: counter,
   moves: counter,
   learnLimited: counter,
   drops: z.record(z.string(), counter),

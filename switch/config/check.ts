@@ -56,6 +56,7 @@ function spanningMistakes(shaped: Shaped, alsoPorts: string[] = []): Mistake[] {
     ...tooMany(shaped),
     ...workerMistakes(shaped),
     ...portMistakes(shaped.ports),
+    ...underlayMistakes(shaped.ports, alsoPorts),
     ...Object.entries(shaped.bridges).flatMap(([name, bridge]) =>
       staticMistakes(name, bridge, shaped.ports, alsoPorts),
     ),
@@ -95,6 +96,30 @@ function portMistakes(ports: Record<string, Port>): Mistake[] {
     const message = `must differ from ports.${other}, got the same ${identity}`;
     return other === undefined ? [] : [{ path: `ports.${name}`, message }];
   });
+}
+
+function underlayMistakes(ports: Record<string, Port>, alsoPorts: string[]): Mistake[] {
+  return Object.entries(ports).flatMap(([name, port]): Mistake[] => {
+    const underlay = kindOf(port).underlay?.(port);
+    if (underlay === undefined) {
+      return [];
+    }
+    const path = `ports.${name}.underlay`;
+    const found = Object.hasOwn(ports, underlay) ? ports[underlay] : undefined;
+    if (!found) {
+      const message = `must be kernel or the name of a port, got "${underlay}"`;
+      return alsoPorts.includes(underlay) ? [] : [{ path, message }];
+    }
+    const message = `must be a port that is not a tunnel, got "${underlay}"`;
+    return found.kind === port.kind ? [{ path, message }] : [];
+  });
+}
+
+/** Ports in an order in which each finds the one it stands on. */
+export function underlaysFirst(ports: Record<string, Port>): [name: string, port: Port][] {
+  const isUpper = (port: Port) => kindOf(port).underlay?.(port) !== undefined;
+  const all = Object.entries(ports);
+  return [...all.filter(([, port]) => !isUpper(port)), ...all.filter(([, port]) => isUpper(port))];
 }
 
 function staticMistakes(

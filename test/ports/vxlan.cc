@@ -1,9 +1,15 @@
-// Tunnels over the host's own stack: switches of this process and plain UDP sockets, at addresses of the loopback network.
+// Tunnels over the host's own stack (switches of this process and plain UDP sockets, at addresses of the loopback network)
+// and over a port of the switch, with the other end at its memif.
 #include "ports/vxlan.h"
 
 #include <arpa/inet.h>
 
+#include <functional>
+
 #include "test/native/fixture.h"
+#include "vxlan/decapsulate.h"
+#include "vxlan/encapsulate.h"
+#include "vxlan/neighbor.h"
 #include "vxlan/wire.h"
 
 using namespace memswitch;
@@ -60,8 +66,8 @@ struct Site {
 };
 
 // A VTEP by hand.
-struct Vtep {
-  explicit Vtep(const char* local)
+struct Peer {
+  explicit Peer(const char* local)
       : socket(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
     sockaddr_storage name;
     const socklen_t length = socket_address(ip(local), udp_port(), name);
@@ -168,12 +174,12 @@ TEST("vxlan: bursts of several flows and sizes arrive whole, each flow in its or
 
 TEST("vxlan: what comes in is checked, and each refusal is counted with its reason") {
   Site site(tunnel("127.0.0.1", {"127.0.0.2"}));
-  Vtep friendly("127.0.0.2");
-  Vtep stranger("127.0.0.3");
+  Peer friendly("127.0.0.2");
+  Peer stranger("127.0.0.3");
   const Bytes good = with_header(7, frame(2, 1));
   struct Case {
     const char* what;
-    Vtep& from;
+    Peer& from;
     Bytes payload;
     std::optional<Drop> drop;
   };
@@ -210,7 +216,7 @@ TEST("vxlan: tunnels of one VTEP are apart, also when their frames come mixed") 
   site.fixture.add_port("b", {.bridge = green});
   site.add(tunnel("127.0.0.1", {"127.0.0.2"}, 8), green);
   Station other(site.fixture.socket("b"));
-  Vtep peer("127.0.0.2");
+  Peer peer("127.0.0.2");
   for (uint8_t i = 0; i < 100; ++i) {
     peer.send("127.0.0.1", with_header(i % 2 == 0 ? 7 : 8, frame(2, 1, 64, i)));
   }
@@ -231,11 +237,11 @@ TEST("vxlan: tunnels of one VTEP are apart, also when their frames come mixed") 
 
 TEST("vxlan: flooding makes a copy for each remote; a learned address gets its frames alone") {
   Site site(tunnel("127.0.0.1", {"127.0.0.2", "127.0.0.3", "127.0.0.4"}));
-  Vtep two("127.0.0.2");
-  Vtep three("127.0.0.3");
-  Vtep four("127.0.0.4");
+  Peer two("127.0.0.2");
+  Peer three("127.0.0.3");
+  Peer four("127.0.0.4");
   EXPECT(site.station->send(frame(0xff, 1)));
-  for (Vtep* vtep : {&two, &three, &four}) {
+  for (Peer* vtep : {&two, &three, &four}) {
     EXPECT(vtep->expect_payload() == with_header(7, frame(0xff, 1)));
   }
   EXPECT_EQ(site.fixture.count(site.t, &PortCounters::copies), 2);
@@ -265,8 +271,8 @@ TEST("vxlan: from one tunnel to another of a bridge nothing goes; without split 
     one.split_horizon = two.split_horizon = split;
     Site site(one);
     const PortId t2 = site.add(two);
-    Vtep near("127.0.0.2");
-    Vtep far("127.0.0.3");
+    Peer near("127.0.0.2");
+    Peer far("127.0.0.3");
     near.send("127.0.0.1", with_header(7, frame(0xff, 5)));
     EXPECT(site.station->expect_frame() == frame(0xff, 5));
     EXPECT(site.fixture.sw.add_static_mac(site.fixture.bridge, mac(6), t2).ok());
@@ -284,7 +290,7 @@ TEST("vxlan: from one tunnel to another of a bridge nothing goes; without split 
 
 TEST("vxlan: remotes come and go on a live tunnel") {
   Site site(tunnel("127.0.0.1", {}));
-  Vtep peer("127.0.0.2");
+  Peer peer("127.0.0.2");
   EXPECT(site.station->send(frame(0xff, 1)));
   EXPECT_SOON(site.fixture.drops(site.t, Drop::kNoRemote) == 1);
   EXPECT(site.fixture.sw.add_remote(site.t, ip("127.0.0.2")).ok());
@@ -313,7 +319,7 @@ TEST("vxlan: with `learn`, a VTEP that nobody named is heard and answered, not f
   VxlanOptions options = tunnel("127.0.0.1", {});
   options.learn_remotes = true;
   Site site(options);
-  Vtep peer("127.0.0.9");
+  Peer peer("127.0.0.9");
   peer.send("127.0.0.1", with_header(7, frame(1, 9)));
   EXPECT(site.station->expect_frame() == frame(1, 9));
   EXPECT(!site.remote("127.0.0.9").configured);
@@ -326,8 +332,8 @@ TEST("vxlan: with `learn`, a VTEP that nobody named is heard and answered, not f
 
 TEST("vxlan: a static address stays behind its remote, whatever is heard") {
   Site site(tunnel("127.0.0.1", {"127.0.0.2", "127.0.0.3"}));
-  Vtep two("127.0.0.2");
-  Vtep three("127.0.0.3");
+  Peer two("127.0.0.2");
+  Peer three("127.0.0.3");
   Switch& sw = site.fixture.sw;
   const uint16_t bridge = site.fixture.bridge;
   EXPECT(sw.add_static_mac(bridge, mac(9), site.t, ip("127.0.0.4")).code == Code::kNotFound);
@@ -350,7 +356,7 @@ TEST("vxlan: a static address stays behind its remote, whatever is heard") {
 
 TEST("vxlan: an idle worker wakes for a datagram") {
   Site site(tunnel("127.0.0.1", {"127.0.0.2"}));
-  Vtep peer("127.0.0.2");
+  Peer peer("127.0.0.2");
   for (int i = 0; i < 10; ++i) {
     const uint64_t sleeps = site.fixture.sw.workers().counters(0).sleeps.get();
     EXPECT_SOON(site.fixture.sw.workers().counters(0).sleeps.get() > sleeps ||
@@ -366,7 +372,7 @@ TEST("vxlan: what cannot be opened is refused in words, and leaves nothing") {
   const auto refusal = [&](VxlanOptions options) {
     return fixture.sw.add_port({.bridge = fixture.bridge, .vxlan = std::move(options)}, port);
   };
-  Vtep taken("127.0.0.7");
+  Peer taken("127.0.0.7");
   EXPECT(refusal(tunnel("127.0.0.7", {})).code == Code::kInUse);
   EXPECT_CONTAINS(refusal(tunnel("127.0.0.7", {})).message, "another program");
   EXPECT(refusal(tunnel("192.0.2.99", {})).code == Code::kNotFound);
@@ -383,7 +389,7 @@ TEST("vxlan: what cannot be opened is refused in words, and leaves nothing") {
 
 TEST("vxlan: a tunnel goes while its frames come, and its neighbour on the VTEP loses none") {
   Site site(tunnel("127.0.0.1", {"127.0.0.2"}, 7));
-  Vtep peer("127.0.0.2");
+  Peer peer("127.0.0.2");
   for (uint8_t round = 0; round < 20; ++round) {
     const PortId second = site.add(tunnel("127.0.0.1", {"127.0.0.2"}, 8));
     for (int i = 0; i < 50; ++i) {
@@ -400,4 +406,220 @@ TEST("vxlan: a tunnel goes while its frames come, and its neighbour on the VTEP 
     }
   }
   EXPECT(site.fixture.sw.remove_port(site.t).ok());
+}
+
+// --- over a port of the switch -------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr Mac kOurs =
+    0x0102'0000'0002;  // 02:00:00:00:02:01 as it lies in memory: 02 00 00 00 02 01
+
+VxlanOptions over(PortId underlay, bool ipv4, uint16_t vlan = 0) {
+  VxlanOptions options{.vni = 7,
+                       .vtep = {.local = ip(ipv4 ? "192.0.2.1" : "2001:db8::1"),
+                                .underlay = underlay,
+                                .prefix = ipv4 ? uint8_t{24} : uint8_t{64},
+                                .vlan = vlan,
+                                .mac = kOurs,
+                                .mtu = 9000}};
+  options.vtep.udp_checksum = !ipv4;
+  options.remotes = {ip(ipv4 ? "192.0.2.2" : "2001:db8::2")};
+  return options;
+}
+
+// The other end, at the underlay port's memif.
+struct Far {
+  Far(const std::string& socket, bool ipv4, uint16_t vlan = 0)
+      : station(socket),
+        self{ip(ipv4 ? "192.0.2.2" : "2001:db8::2"), mac(2), vlan},
+        other(ip(ipv4 ? "192.0.2.1" : "2001:db8::1")) {
+    EXPECT_EQ(station.refusal(), "");
+  }
+  static std::span<const std::byte> head(const Bytes& frame) {
+    return std::as_bytes(std::span(frame)).first(std::min<size_t>(frame.size(), 106));
+  }
+  // Answers the question for our address, waited for.
+  void answer_question() {
+    const Bytes question = station.expect_frame();
+    const auto message =
+        vxlan::read_neighbor(head(question), static_cast<uint32_t>(question.size()), self.vlan);
+    EXPECT(message.has_value());
+    EXPECT(message->kind == vxlan::NeighborMessage::Kind::kQuestion);
+    EXPECT(message->target == self.address);
+    EXPECT(message->sender.address == other);
+    EXPECT(message->sender.mac == kOurs);
+    Bytes reply(vxlan::kMaxNeighborFrame);
+    reply.resize(
+        vxlan::write_answer(reinterpret_cast<std::byte*>(reply.data()), self, {other, kOurs}));
+    EXPECT(station.send(reply));
+  }
+  void send(
+      const Bytes& inner, const std::function<void(Bytes&)>& change = [](Bytes&) {}) {
+    const vxlan::OuterTemplate outer({.source_mac = self.mac,
+                                      .destination_mac = kOurs,
+                                      .vlan = self.vlan,
+                                      .local = self.address,
+                                      .remote = other,
+                                      .port = 4789,
+                                      .vni = 7});
+    Bytes frame(vxlan::kMaxOuterSent);
+    auto* to = reinterpret_cast<std::byte*>(frame.data());
+    outer.write(to, {.inner_length = static_cast<uint32_t>(inner.size()), .source_port = 50000});
+    vxlan::Checksum sum;
+    sum.add(inner.data(), inner.size());
+    outer.seal(to, sum);
+    frame.resize(outer.size());
+    frame.insert(frame.end(), inner.begin(), inner.end());
+    change(frame);
+    EXPECT_SOON(station.send(frame));
+  }
+  Bytes expect_inner() {
+    const Bytes frame = station.expect_frame();
+    const vxlan::Decapsulated out =
+        vxlan::decapsulate(head(frame), static_cast<uint32_t>(frame.size()),
+                           {.local = self.address, .port = 4789, .vlan = self.vlan});
+    EXPECT(!out.drop);
+    EXPECT_EQ(out.vni, 7U);
+    EXPECT(out.source == other);
+    if (out.checksum) {
+      vxlan::Checksum sum = *out.checksum;
+      sum.add(frame.data() + out.inner, out.length);
+      EXPECT_EQ(sum.sum(), vxlan::kChecksumHolds);
+    }
+    return Bytes(frame.begin() + out.inner, frame.end());
+  }
+
+  Station station;
+  vxlan::Station self;
+  IpAddress other;
+};
+
+struct Crossing {
+  explicit Crossing(bool ipv4, uint16_t vlan = 0) {
+    fixture.add_port("a");
+    nic = fixture.add_port("nic");
+    tunnel = fixture.add_port("", {.vxlan = over(nic, ipv4, vlan)});
+    far.emplace(fixture.socket("nic"), ipv4, vlan);
+    near.emplace(fixture.socket("a"));
+  }
+  int64_t imbalance() {
+    int64_t consumed = 0;
+    for (PortId port = 1; port < 8; ++port) {
+      consumed += static_cast<int64_t>(fixture.count(port, &PortCounters::consumed));
+    }
+    return fixture.imbalance() - consumed;
+  }
+
+  Fixture fixture;
+  PortId nic = kNoPort;
+  PortId tunnel = kNoPort;
+  std::optional<Station> near;
+  std::optional<Far> far;
+};
+
+}  // namespace
+
+TEST("vxlan over a port: neighbours are asked for and answered, frames go both ways whole") {
+  for (const bool ipv4 : {true, false}) {
+    for (const uint16_t vlan : {uint16_t{0}, uint16_t{100}}) {
+      const expect::Row row(std::string(ipv4 ? "IPv4" : "IPv6") + ", VLAN " + std::to_string(vlan));
+      Crossing crossing(ipv4, vlan);
+      Far& far = *crossing.far;
+      EXPECT(crossing.near->send(frame(2, 1)));
+      EXPECT_SOON(crossing.fixture.drops(crossing.tunnel, Drop::kUnresolved) == 1);
+      EXPECT(!crossing.fixture.sw.tunnels()[0].remotes[0].reachable);
+      far.answer_question();
+      EXPECT_SOON(crossing.fixture.sw.tunnels()[0].remotes[0].reachable);
+      for (const size_t length : {14, 60, 64, 65, 1514, 5000}) {
+        const expect::Row size(std::to_string(length) + " bytes");
+        EXPECT(crossing.near->send(frame(2, 1, length)));
+        EXPECT(far.expect_inner() == frame(2, 1, length));
+        far.send(frame(1, 2, length));
+        EXPECT(crossing.near->expect_frame() == frame(1, 2, length));
+      }
+      // The other end asks who we are.
+      Bytes question(vxlan::kMaxNeighborFrame);
+      question.resize(vxlan::write_question(reinterpret_cast<std::byte*>(question.data()), far.self,
+                                            far.other));
+      EXPECT(far.station.send(question));
+      const Bytes answer = far.station.expect_frame();
+      const auto message =
+          vxlan::read_neighbor(Far::head(answer), static_cast<uint32_t>(answer.size()), vlan);
+      EXPECT(message.has_value());
+      EXPECT(message->kind == vxlan::NeighborMessage::Kind::kAnswer);
+      EXPECT(message->sender.address == far.other);
+      EXPECT(message->sender.mac == kOurs);
+      EXPECT(crossing.near->send(frame(2, 1, 9000)));
+      EXPECT_SOON(crossing.fixture.drops(crossing.tunnel, Drop::kTooLong) == 1);
+      EXPECT_SOON(crossing.imbalance() == 0);
+    }
+  }
+}
+
+TEST("vxlan over a port: what is not for the tunnel is refused with its reason") {
+  struct Case {
+    const char* what;
+    std::function<void(Bytes&)> change;
+    Drop drop;
+  };
+  const Case cases[] = {
+      {"to another station", [](Bytes& f) { ++f[5]; }, Drop::kNotTunnel},
+      {"not IP", [](Bytes& f) { f[12] = 0x88; }, Drop::kNotTunnel},
+      {"cut", [](Bytes& f) { f.pop_back(); }, Drop::kBadOuterLength},
+      {"wrong IP checksum", [](Bytes& f) { f[24] ^= 1; }, Drop::kBadOuterChecksum},
+      {"wrong UDP checksum", [](Bytes& f) { f[40] ^= 1; }, Drop::kBadOuterChecksum},
+      {"changed inside", [](Bytes& f) { f.back() ^= 1; }, Drop::kBadOuterChecksum},
+      {"another VNI", [](Bytes& f) { f[48] ^= 1, f[40] = f[41] = 0; }, Drop::kUnknownVni},
+      {"no VNI", [](Bytes& f) { f[42] = 0, f[40] = f[41] = 0; }, Drop::kBadVxlan},
+  };
+  Crossing crossing(true);
+  for (const Case& one : cases) {
+    const expect::Row row(one.what);
+    const uint64_t before = crossing.fixture.drops(crossing.nic, one.drop);
+    crossing.far->send(frame(1, 2), one.change);
+    EXPECT_SOON(crossing.fixture.drops(crossing.nic, one.drop) == before + 1);
+    EXPECT(!crossing.near->receive().has_value());
+  }
+  EXPECT_SOON(crossing.imbalance() == 0);
+}
+
+TEST("vxlan over a port: the port leaves its bridge for as long as it carries tunnels") {
+  Crossing crossing(true);
+  Switch& sw = crossing.fixture.sw;
+  EXPECT(sw.remove_port(crossing.nic).code == Code::kInUse);
+  PortId other = kNoPort;
+  VxlanOptions second = over(crossing.nic, true);
+  second.vni = 8;
+  second.vtep.local = ip("192.0.2.9");
+  EXPECT(sw.add_port({.bridge = crossing.fixture.bridge, .vxlan = second}, other).code ==
+         Code::kInUse);
+  second.vtep.underlay = crossing.tunnel;
+  EXPECT(sw.add_port({.bridge = crossing.fixture.bridge, .vxlan = second}, other).code ==
+         Code::kInvalid);
+  crossing.far->send(frame(0xff, 9));
+  EXPECT(crossing.near->expect_frame() == frame(0xff, 9));
+  EXPECT(sw.remove_port(crossing.tunnel).ok());
+  EXPECT(crossing.near->send(frame(0xff, 1)));
+  EXPECT(crossing.far->station.expect_frame() == frame(0xff, 1));
+  EXPECT(sw.remove_port(crossing.nic).ok());
+}
+
+TEST("vxlan over a port: behind a gateway, the gateway is asked for") {
+  Fixture fixture;
+  fixture.add_port("a");
+  const PortId nic = fixture.add_port("nic");
+  VxlanOptions options = over(nic, true);
+  options.vtep.gateway = ip("192.0.2.2");
+  options.remotes = {ip("198.51.100.9")};
+  fixture.add_port("", {.vxlan = options});
+  Far gateway(fixture.socket("nic"), true);
+  Station near(fixture.socket("a"));
+  EXPECT(near.send(frame(2, 1)));
+  gateway.answer_question();
+  EXPECT_SOON(fixture.sw.tunnels()[0].remotes[0].reachable);
+  EXPECT(near.send(frame(2, 1)));
+  const Bytes sent = gateway.station.expect_frame();
+  EXPECT(Bytes(sent.begin(), sent.begin() + 6) == (Bytes{2, 0, 0, 0, 0, 2}));
+  EXPECT(Bytes(sent.begin() + 30, sent.begin() + 34) == (Bytes{198, 51, 100, 9}));
 }

@@ -83,6 +83,9 @@ test('every operation answers as the document says', async () => {
   const { conform, called, document, path } = await served();
   const db = { kind: 'memif', bridge: 'blue', socket: join(path, 'db.sock') };
   const static_ = { bridge: 'blue', mac: '02:00:00:00:00:09', port: 'db' };
+  const port = 40_000 + (process.pid % 9_000);
+  const wan = { kind: 'vxlan', bridge: 'blue', vni: 7, local: '127.0.0.1', port };
+  const remotes = '/v1/tunnels/{name}/remotes';
   const steps: [number, ...Parameters<typeof conform>][] = [
     [200, 'GET', '/v1/switch'],
     [200, 'GET', '/v1/workers'],
@@ -107,6 +110,15 @@ test('every operation answers as the document says', async () => {
     [200, 'POST', '/v1/macs/flush', {}],
     [204, 'DELETE', '/v1/macs', undefined, '/v1/macs?bridge=blue&mac=02:00:00:00:00:09'],
     [404, 'DELETE', '/v1/macs', undefined, '/v1/macs?bridge=blue&mac=02:00:00:00:00:09'],
+    [201, 'POST', '/v1/ports/{name}', wan, '/v1/ports/wan'],
+    [200, 'GET', '/v1/tunnels'],
+    [201, 'POST', remotes, { address: '127.0.0.3' }, '/v1/tunnels/wan/remotes'],
+    [409, 'POST', remotes, { address: '127.0.0.3' }, '/v1/tunnels/wan/remotes'],
+    [400, 'POST', remotes, { address: '2001:db8::1' }, '/v1/tunnels/wan/remotes'],
+    [200, 'GET', '/v1/tunnels/{name}', undefined, '/v1/tunnels/wan'],
+    [400, 'GET', '/v1/tunnels/{name}', undefined, '/v1/tunnels/db'],
+    [204, 'DELETE', remotes, undefined, '/v1/tunnels/wan/remotes?address=127.0.0.3'],
+    [404, 'DELETE', remotes, undefined, '/v1/tunnels/wan/remotes?address=127.0.0.3'],
     [200, 'PATCH', '/v1/ports/{name}', { bridge: 'red', macLimit: 5 }, '/v1/ports/db'],
     [409, 'DELETE', '/v1/bridges/{name}', undefined, '/v1/bridges/red'],
     [204, 'DELETE', '/v1/ports/{name}', undefined, '/v1/ports/db'],

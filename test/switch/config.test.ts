@@ -69,7 +69,21 @@ const table: [description: string, text: string, path: string, message: string |
   ['DSCP', wan(`${end}, dscp: 64`), 'ports.wan.dscp', /from 0 to 63, or inherit, got 64/],
   ['DSCP as text', wan(`${end}, dscp: copy`), 'ports.wan.dscp', /or inherit, got "copy"/],
   ['source ports', wan(`${end}, sourcePorts: 9-1`), 'ports.wan.sourcePorts', /range of ports/],
-  ['underlay', wan(`${end}, underlay: nic`), 'ports.wan.underlay', 'must be kernel, got "nic"'],
+  [
+    'underlay',
+    wan(`${end}, underlay: nic`),
+    'ports.wan.underlay',
+    'must be kernel or the name of a port, got "nic"',
+  ],
+  [
+    'a tunnel in a tunnel',
+    wan(`${end}, underlay: wan`),
+    'ports.wan.underlay',
+    'must be a port that is not a tunnel, got "wan"',
+  ],
+  ['prefix', wan(`${end}, prefix: 33`), 'ports.wan.prefix', /from 0 to 32, got 33/],
+  ['gateway', wan(`${end}, gateway: '::1'`), 'ports.wan.gateway', /same family as local/],
+  ["a group's address", wan(`${end}, mac: '01:00:00:00:00:01'`), 'ports.wan.mac', /one station/],
   [
     'ring size below',
     web(`${good}, ringSize: 1`),
@@ -366,7 +380,8 @@ test('a tunnel is completed with defaults; remotes may be text, as from the comm
     ttl: 64,
     dscp: 46,
     df: true,
-    udpChecksum: true,
+    vlan: 0,
+    pathMtu: 1500,
     sourcePorts: '49152-65535',
   });
 });

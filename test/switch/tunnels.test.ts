@@ -45,7 +45,7 @@ test('what cannot be is refused in words', async () => {
     ports: { wan: { ...end, vni: 7 }, web: { kind: 'memif', bridge: 'blue', socket: '@msw-t' } },
   });
   await expect(sw.addPort('twin', { ...end, vni: 7 })).rejects.toThrow(/same VNI 7 at 127.0.0.1/);
-  await expect(sw.addPort('other', { ...end, vni: 8, ttl: 3 })).rejects.toThrow(/have the same/);
+  await expect(sw.addPort('other', { ...end, vni: 8, ttl: 3 })).rejects.toThrow(/must agree/);
   await expect(sw.addPort('far', { ...end, vni: 8, local: '192.0.2.99' })).rejects.toThrow(
     /does not have that address/,
   );

@@ -86,6 +86,10 @@ void mend_ipv4_checksum(Bytes& frame, size_t at = 14) {
   frame[at + 11] = static_cast<uint8_t>(sum);
 }
 
+void cut(Bytes& frame, size_t length) {
+  frame.erase(frame.begin() + static_cast<long>(length), frame.end());
+}
+
 struct Change {
   const char* what;
   std::function<void(Bytes&)> make;
@@ -124,15 +128,15 @@ TEST("decapsulation: Linux's frames give what was put in") {
 TEST("decapsulation over IPv4: what is wrong, and its drop reason") {
   const Change changes[] = {
       {"nothing", [](Bytes&) {}, std::nullopt},
-      {"padded by the wire", [](Bytes& f) { f.resize(f.size() + 7); }, std::nullopt},
+      {"padded by the wire", [](Bytes& f) { f.insert(f.end(), 7, 0); }, std::nullopt},
       {"reserved bits of VXLAN set", [](Bytes& f) { f[42] = 0xff, f[43] = f[45] = f[49] = 0xff; },
        std::nullopt},
       {"no inner frame",
-       [](Bytes& f) { f.resize(50), f[17] = 36, f[39] = 16, mend_ipv4_checksum(f); }, std::nullopt},
+       [](Bytes& f) { cut(f, 50), f[17] = 36, f[39] = 16, mend_ipv4_checksum(f); }, std::nullopt},
       {"nothing at all", [](Bytes& f) { f.clear(); }, Drop::kBadOuterLength},
-      {"13 bytes", [](Bytes& f) { f.resize(13); }, Drop::kBadOuterLength},
-      {"cut in the IP header", [](Bytes& f) { f.resize(33); }, Drop::kBadOuterLength},
-      {"cut in the UDP header", [](Bytes& f) { f.resize(40); }, Drop::kBadOuterLength},
+      {"13 bytes", [](Bytes& f) { cut(f, 13); }, Drop::kBadOuterLength},
+      {"cut in the IP header", [](Bytes& f) { cut(f, 33); }, Drop::kBadOuterLength},
+      {"cut in the UDP header", [](Bytes& f) { cut(f, 40); }, Drop::kBadOuterLength},
       {"cut in the frame", [](Bytes& f) { f.pop_back(); }, Drop::kBadOuterLength},
       {"version 5", [](Bytes& f) { f[14] = 0x55; }, Drop::kBadOuterLength},
       {"a header of 16 bytes", [](Bytes& f) { f[14] = 0x44; }, Drop::kBadOuterLength},
@@ -181,7 +185,7 @@ TEST("decapsulation over IPv4: what is wrong, and its drop reason") {
 TEST("decapsulation over IPv6: what is wrong, and its drop reason") {
   const Change changes[] = {
       {"nothing", [](Bytes&) {}, std::nullopt},
-      {"cut in the IP header", [](Bytes& f) { f.resize(53); }, Drop::kBadOuterLength},
+      {"cut in the IP header", [](Bytes& f) { cut(f, 53); }, Drop::kBadOuterLength},
       {"cut in the frame", [](Bytes& f) { f.pop_back(); }, Drop::kBadOuterLength},
       {"version 4", [](Bytes& f) { f[14] = 0x40; }, Drop::kBadOuterLength},
       {"payload length 0", [](Bytes& f) { f[19] = 0; }, Drop::kBadOuterLength},
@@ -213,7 +217,7 @@ TEST("decapsulation on a VLAN takes that VLAN's frames only") {
       {"VLAN 100", tagged(100), std::nullopt},
       {"VLAN 101", tagged(101), Drop::kNotTunnel},
       {"untagged", [](Bytes&) {}, Drop::kNotTunnel},
-      {"cut in the tag", [&](Bytes& f) { tagged(100)(f), f.resize(16); }, Drop::kNotTunnel},
+      {"cut in the tag", [&](Bytes& f) { tagged(100)(f), cut(f, 16); }, Drop::kNotTunnel},
   };
   expect_rows(kOver4, endpoint, changes);
 }

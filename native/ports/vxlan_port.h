@@ -1,0 +1,84 @@
+// An underlay that is a port of the switch: no kernel on the way. The VTEP has an address on that port's Ethernet, asks and
+// answers who has which (vxlan/neighbor.h), and writes the outer headers itself. The port's frames come to it, not to a
+// bridge.
+//
+// A frame to a tunnel is counted at the underlay's port as `consumed`, and comes in anew from the tunnel's port; one from a
+// tunnel is there a copy, which the port transmits or drops.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "dataplane/worker.h"
+#include "ports/underlay.h"
+#include "vxlan/decapsulate.h"
+#include "vxlan/encapsulate.h"
+#include "vxlan/neighbor.h"
+
+namespace memswitch {
+
+class PortUnderlay final : public Underlay, public Vtep {
+ public:
+  struct Options {
+    vxlan::Station self;  // address, MAC, VLAN
+    uint8_t prefix =
+        24;  // addresses that share so many bits are neighbours, others behind the gateway
+    IpAddress gateway{};  // unspecified: none
+    uint16_t port = 4789;
+    uint16_t mtu = 1500;  // of the underlay
+    uint8_t ttl = 64;
+    int dscp = 0;  // -1: the inner packet's
+    bool dont_fragment = true;
+    bool udp_checksum = false;
+    uint16_t first_source_port = 49152;
+    uint16_t last_source_port = 65535;
+  };
+  // `counters`: of the port, for each worker.
+  PortUnderlay(const Options& options, Port& port, std::vector<PortCounters*> counters,
+               const std::atomic<uint16_t>& clock);
+  ~PortUnderlay() override;
+
+  void send(Burst& burst, std::span<const Parcel> parcels, VxlanPort& tunnel, uint16_t worker,
+            PortCounters& counters) override;
+  void take(Burst& burst, Worker& worker, Port& in) override;
+
+  // Control: whether somebody has answered for the remote, or for the gateway to it, and not fallen silent.
+  [[nodiscard]] bool is_resolved(const IpAddress& remote) const;
+
+ private:
+  static constexpr uint16_t kStale_s = 30;  // RFC 4861's REACHABLE_TIME
+  static constexpr uint8_t kMaxAsked = 3;   // RFC 4861's MAX_UNICAST_SOLICIT, a second apart
+
+  struct Neighbor {
+    std::atomic<Mac> mac{0};  // 0: unknown
+    std::atomic<uint16_t> confirmed{0};
+    std::atomic<uint16_t> asked{0};  // when last
+    std::atomic<uint8_t> unanswered{0};
+  };
+  struct Scratch;
+  struct Verdict;
+
+  [[nodiscard]] const IpAddress& next_hop(const IpAddress& remote) const;
+  Mac resolve(const IpAddress& remote, uint16_t worker);
+  void ask(Neighbor& neighbor, const IpAddress& address, uint16_t worker);
+  void hear(const vxlan::NeighborMessage& message, uint16_t worker);
+  void transmit_one(const std::byte* frame, uint32_t length, uint16_t worker);
+
+  Verdict judge(const Burst& burst, uint16_t frame, uint16_t worker);
+  const vxlan::OuterTemplate& outer_for(const VxlanPort& tunnel, const IpAddress& remote, Mac mac,
+                                        Scratch& scratch) const;
+  std::optional<Drop> pack(const Burst& burst, const Parcel& parcel, VxlanPort& tunnel,
+                           uint16_t worker);
+  void flush(uint16_t worker);
+
+  const Options options_;
+  const vxlan::Endpoint endpoint_;
+  Port& port_;
+  const std::vector<PortCounters*> counters_;
+  const std::atomic<uint16_t>& clock_;
+  RemoteTable next_hops_;  // neighbours by address: index into neighbors_
+  std::array<Neighbor, kMaxRemotes> neighbors_;
+  std::vector<std::unique_ptr<Scratch>> scratch_;  // by worker
+};
+
+}  // namespace memswitch

@@ -1,0 +1,101 @@
+/**
+ * Tunnels over a port of the switch: it writes the outer headers, asks and answers for addresses itself. The other end is
+ * Linux's vxlan device over a TAP interface, which a testpmd relays to the underlay's memif port.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { Daemon } from './daemon.js';
+import { Host, missing } from './peers.js';
+import { endAll, run, until } from './processes.js';
+
+const why = missing() ?? (existsSync('/usr/bin/tshark') ? undefined : 'needs /usr/bin/tshark');
+const ours = '02:76:00:00:00:99';
+
+/** Packets that came back, of `count`. */
+function ping(from: Host, to: string, count: number, ...more: string[]): number {
+  const command = ['ping', '-q', '-c', `${count}`, '-i', '0.002', '-W', '2', ...more, to];
+  // ping's own status is 1 when nothing came back.
+  const text = from.exec('sh', '-c', `${command.join(' ')} || true`);
+  return Number(/(\d+) received/.exec(text)?.[1]);
+}
+
+/** A vxlan device on the outer host, whose underlay is its TAP interface. */
+function linux(host: Host, local: string, remote: string): void {
+  if (local.includes(':')) {
+    host.exec('sysctl', '-qw', 'net.ipv6.conf.eth0.disable_ipv6=0');
+    host.exec('ip', 'addr', 'add', `${local}/64`, 'dev', 'eth0', 'nodad');
+  }
+  const options = ['id', '5001', 'local', local, 'remote', remote, 'dstport', '4789'];
+  host.exec('ip', 'link', 'add', 'vx0', 'type', 'vxlan', ...options, 'dev', 'eth0');
+  host.exec('ethtool', '-K', 'vx0', 'tx', 'off', 'tso', 'off', 'gso', 'off');
+  host.exec('ip', 'addr', 'add', '10.88.0.1/24', 'dev', 'vx0');
+  host.exec('ip', 'link', 'set', 'vx0', 'up', 'mtu', local.includes(':') ? '1430' : '1450');
+}
+
+/** Frames in a capture that a filter shows, one a line. */
+function shown(file: string, filter: string): string[] {
+  const checks = ['ip', 'udp', 'tcp'].flatMap((layer) => ['-o', `${layer}.check_checksum:TRUE`]);
+  return run('tshark', '-2', '-r', file, ...checks, '-Y', filter)
+    .split('\n')
+    .filter(Boolean);
+}
+
+describe.skipIf(why !== undefined)(`tunnels by a port${why ? `: ${why}` : ''}`, () => {
+  let daemon: Daemon;
+  let outside: Host;
+  let inside: Host;
+
+  async function start(tunnel: object): Promise<void> {
+    const wan = { kind: 'vxlan', socket: undefined, vni: 5001, underlay: 'nic', mac: ours };
+    daemon = new Daemon({ wan: { ...wan, ...tunnel }, nic: {}, web: {} });
+    await daemon.ready();
+    outside = new Host(1, daemon.socket('nic'));
+    inside = new Host(2, daemon.socket('web'));
+    await Promise.all([outside.attach(), inside.attach()]);
+    await daemon.linked('nic', 'web', 'wan');
+    inside.exec('ip', 'addr', 'add', '10.88.0.2/24', 'dev', 'eth0');
+  }
+
+  afterEach(async () => {
+    await Promise.all([outside?.remove(), inside?.remove()]);
+    await endAll();
+    await daemon?.stop();
+  });
+
+  test.each([
+    ['IPv4', '10.77.0.9', '10.77.0.1', 1422],
+    ['IPv6', '2001:db8::9', '2001:db8::1', 1402],
+  ])(
+    'Linux over %s: ping, full size, TCP, and nothing that tshark minds',
+    { timeout: 120_000 },
+    async (_, local, remote, full) => {
+      await start({ local, remotes: [remote] });
+      linux(outside, remote, local);
+      const file = join(daemon.folder, 'capture.pcap');
+      const capture = outside.start('tcpdump', '-U', '-i', 'eth0', '-w', file);
+      await until('tcpdump listens', () => capture.output.includes('listening'));
+      await until('the other end answers', () => ping(inside, '10.88.0.1', 1) === 1);
+      expect(ping(inside, '10.88.0.1', 1000)).toBe(1000);
+      expect(ping(outside, '10.88.0.2', 100, '-s', `${full}`, '-M', 'do')).toBe(100);
+      await capture.end('SIGINT');
+      expect(shown(file, `eth.src == ${ours} && vxlan.vni == 5001`).length).toBeGreaterThan(1000);
+      const warning = 0x60_0000;
+      expect(shown(file, `eth.src == ${ours} && _ws.expert.severity >= ${warning}`)).toEqual([]);
+
+      const server = outside.start('iperf3', '-s', '-1');
+      await until('iperf3 listens', () => outside.exec('ss', '-Hltn', 'sport = :5201') !== '');
+      const result = JSON.parse(inside.exec('iperf3', '-J', '-c', '10.88.0.1', '-t', '5'));
+      await server.finished();
+      const { bytes, bits_per_second: rate } = result.end.sum_received;
+      console.log(`iperf3 through a tunnel over a port: ${(rate / 1e6).toFixed(0)} Mbit/s of TCP`);
+      expect(bytes).toBeGreaterThan(0);
+
+      expect(ping(inside, '10.88.0.1', 1, '-s', '1472')).toBe(0);
+      const wan = daemon.port('wan');
+      expect(wan.drops.too_long).toBeGreaterThan(0);
+      const [tunnel] = JSON.parse(daemon.command('show', 'tunnels', '--json'));
+      expect(tunnel.remotes).toMatchObject([{ address: remote, state: 'up', mtu: 1500 }]);
+    },
+  );
+});
