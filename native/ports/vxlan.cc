@@ -10,7 +10,6 @@ VxlanPort::VxlanPort(PortId id, Bridge* home, uint32_t mac_limit, const Options&
       addresses(options.mac_table),
       vni_(options.vni),
       learn_remotes_(options.learn_remotes),
-      workers_(options.workers),
       underlay_(underlay),
       clock_(clock),
       counters_(static_cast<size_t>(options.workers) * kMaxRemotes) {

@@ -66,7 +66,6 @@ class VxlanPort final : public Port {
 
   const uint32_t vni_;
   const bool learn_remotes_;
-  const uint16_t workers_;
   Underlay& underlay_;
   const std::atomic<uint16_t>& clock_;
   std::vector<RemoteCounters> counters_;
