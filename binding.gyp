@@ -3,6 +3,8 @@
 {
   'variables': {
     'sanitize%': '',
+    # Where DPDK's development files are installed, Ethernet devices are built as well.
+    'dpdk%': '<!(pkg-config --exists libdpdk && echo 1 || echo 0)',
     'strict': ['-Wall', '-Wextra', '-Wshadow', '-Wconversion', '-Werror'],
   },
   'target_defaults': {
@@ -57,6 +59,7 @@
         'native/ports/vxlan_port.cc',
         'native/control/bridges.cc',
         'native/control/disposal.cc',
+        'native/control/dpdk.cc',
         'native/control/memif_client.cc',
         'native/control/memif_server.cc',
         'native/control/netns.cc',
@@ -121,6 +124,36 @@
       'dependencies': ['core'],
       'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
       'sources': ['bench/load.cc'],
+    },
+    {
+      # Loaded by control/dpdk.cc with the first device; the addon needs no DPDK.
+      'target_name': 'memswitch_dpdk',
+      'type': 'none',
+      'conditions': [
+        ['dpdk==1', {
+          'type': 'loadable_module',
+          # node-gyp calls every module an addon, and says so just as late.
+          'target_conditions': [['_type=="loadable_module"', {'product_extension': 'so'}]],
+          # DPDK's headers as system headers: our warnings are not theirs.
+          'cflags_cc': [
+            '-fno-exceptions', '-fno-rtti', '-DALLOW_EXPERIMENTAL_API',
+            "<!@(pkg-config --cflags libdpdk | sed -e 's/-I/-isystem /g' -e 's/-march=[^ ]*//')",
+          ],
+          'libraries': [
+            "<!@(pkg-config --libs-only-L libdpdk)", '-Wl,--as-needed',
+            '-lrte_ethdev', '-lrte_mbuf', '-lrte_mempool', '-lrte_ring', '-lrte_net', '-lrte_kvargs', '-lrte_eal',
+          ],
+          'sources': [
+            'native/control/buffers.cc',
+            'native/control/devices.cc',
+            'native/control/drivers.cc',
+            'native/control/eal.cc',
+            'native/control/interface.cc',
+            'native/control/netns.cc',
+            'native/ports/ethdev.cc',
+          ],
+        }],
+      ],
     },
     {
       # Listed here, built by test/native/build.mjs in its variants: `npm start` has no use for it.

@@ -1,13 +1,16 @@
 /** The table of port kinds. A new kind is one file beside this one and one line in each of the two places below. */
 import { z } from 'zod';
+import { type EthdevOptions, ethdev } from './ethdev.js';
+import { type KernelOptions, kernel } from './kernel.js';
 import type { PortKind } from './kind.js';
 import { type MemifOptions, memif } from './memif.js';
+import { type VfOptions, vf } from './vf.js';
 import { type VxlanOptions, vxlan } from './vxlan.js';
 
 /** Options of a port, told apart by `kind`. */
-export type PortOptions = MemifOptions | VxlanOptions;
+export type PortOptions = MemifOptions | EthdevOptions | KernelOptions | VfOptions | VxlanOptions;
 
-export const kinds = [memif, vxlan] as const;
+export const kinds = [memif, ethdev, kernel, vf, vxlan] as const;
 
 export const kindNames = kinds.map((kind) => kind.name);
 
@@ -25,6 +28,14 @@ export function kindOf(options: Port): PortKind<Port> {
     throw new TypeError(`no port kind ${options.kind}`);
   }
   return kind;
+}
+
+/** At a switch's start: mends what a process left behind that has died. */
+export function recoverAll(): void {
+  const all: readonly PortKind[] = kinds;
+  for (const kind of all) {
+    kind.recover?.();
+  }
 }
 
 function schemasOf<const T extends readonly PortKind[]>(table: T) {

@@ -42,14 +42,34 @@ export const commonFields = {
 /** What may change on a live port, of any kind. */
 export const portChangesSchema = z.strictObject({ bridge, macLimit, mtu }).partial();
 
+/** What a host did for a port. */
+export interface Prepared {
+  /** The device that the port is over, '' for none. */
+  device: string;
+  /** Undoes it, when the port has gone. */
+  restore(): void;
+}
+
+/** What a port may refer to besides its options. */
+export interface Surroundings {
+  /** As its preparation says. */
+  device: string;
+  /** Number of another port. Throws when there is none of that name. */
+  portId(name: string): number;
+}
+
 /** `Options` are complete: checked, with defaults filled in. */
 export interface PortKind<Options = never> {
   /** The value of `kind`. */
   name: string;
   /** Checks the options and fills in defaults; strict, so that a misspelt key is a mistake. */
   schema: z.ZodObject;
+  /** At a switch's start: mends what a process left behind that has died. */
+  recover?(): void;
+  /** What the host must do before the port can be. Throws errors with a code, as native code does. */
+  prepare?(options: Options): Prepared;
   /** What native code makes the port of. */
-  toNative(options: Options, bridge: number, portId: (name: string) => number): NativePortOptions;
+  toNative(options: Options, bridge: number, around: Surroundings): NativePortOptions;
   /** The name of another port that it stands on, and that must be there before it. */
   underlay?(options: Options): string | undefined;
   /** What only one port can have at a time, for example a socket and an id, in words. */

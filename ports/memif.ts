@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { native } from '../switch/native.js';
 import { group, user } from './accounts.js';
-import { flag, integer, oneOf, powerOfTwo, station, text } from './checks.js';
+import { flag, integer, netns, oneOf, powerOfTwo, station, text } from './checks.js';
 import { type CommonOptions, commonFields, type PortKind } from './kind.js';
 
 const { limits } = native;
@@ -94,12 +94,7 @@ const fields = z.strictObject({
   queues: integer(1, limits.queues).default(1).describe('Most queue pairs'),
   ringSize: powerOfTwo(2, limits.ringSize).default(1024).describe('Largest ring, in descriptors'),
   bufferSize: integer(64, 65_535).default(2048).describe('Bytes of each buffer a client makes'),
-  netns: z
-    .union([z.string().min(1), z.int().min(1).transform(String)], {
-      error: 'must be a name as of `ip netns`, a path or a process id',
-    })
-    .optional()
-    .describe('Network namespace of an abstract socket'),
+  netns: netns.optional().describe('Network namespace of an abstract socket'),
   socketMode: z
     .string({ error: modeError })
     .regex(/^0?[0-7]{3}$/, { error: modeError })

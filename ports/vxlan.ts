@@ -199,7 +199,7 @@ function madeOf(local: string): bigint {
 export const vxlan = {
   name: 'vxlan' as const,
   schema: schema satisfies z.ZodType<unknown, VxlanOptions>,
-  toNative({ kind, macLimit, mtu, polling, bridge: _, ...options }, bridge, portId) {
+  toNative({ kind, macLimit, mtu, polling, bridge: _, ...options }, bridge, { portId }) {
     const { netns = '', dscp, sourcePorts, underlay, prefix, gateway, mac, ...same } = options;
     const [firstSourcePort, lastSourcePort] = range(sourcePorts);
     const ipv4 = isIP(options.local) === 4;

@@ -4,7 +4,10 @@
  * Start with {@link Switch.start}; a configuration file is read with {@link readConfiguration}.
  */
 
+export type { EthdevOptions } from '../ports/ethdev.js';
+export type { KernelOptions } from '../ports/kernel.js';
 export type { MemifOptions } from '../ports/memif.js';
+export type { VfOptions } from '../ports/vf.js';
 export type { VxlanOptions } from '../ports/vxlan.js';
 export type { BridgeStatus } from './bridges.js';
 export type { Configuration } from './config/check.js';
@@ -20,11 +23,12 @@ export type {
 export { parseConfiguration, readConfiguration } from './config/parse.js';
 export type { PortCounters, Traffic, WorkerCounters } from './counters.js';
 export { burstBounds, totalDrops } from './counters.js';
+export { doctor, type Finding } from './doctor.js';
 export type { ErrorCode, Mistake } from './errors.js';
 export { SwitchError } from './errors.js';
 export type { SwitchEvent } from './events.js';
 export type { MacEntry, MacFilter, MacList } from './macs.js';
-export type { Peer, PortChanges, PortStatus } from './ports.js';
+export type { Device, Peer, PortChanges, PortStatus } from './ports.js';
 export type {
   PortRates,
   Rates,

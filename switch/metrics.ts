@@ -71,10 +71,18 @@ function portMetrics(registry: Registry, ports: () => PortStatus[]): void {
       Object.entries(drops).map(([reason, frames]): Reading => [{ port, reason }, frames]),
     ),
   );
+  const statistic = ['port', 'device', 'statistic'];
+  counter(registry, 'memswitch_device_statistic_total', "Devices' own counters", statistic, () =>
+    ports().flatMap(({ name: port, device }) =>
+      Object.entries(device?.statistics ?? {}).map(
+        ([statistic, value]): Reading => [{ port, device: device?.name ?? '', statistic }, value],
+      ),
+    ),
+  );
   gauge(
     registry,
     'memswitch_port_up',
-    'Whether a peer is attached',
+    'Whether a peer is attached, or the link of the device is up',
     ['port', 'kind', 'bridge'],
     () => ports().map((port): Reading => [labelsOf(port), port.link === 'up' ? 1 : 0]),
   );

@@ -99,6 +99,27 @@ export interface NativeVxlanOptions {
   pathMtu: number;
 }
 
+export interface NativeDeviceOptions {
+  /** As DPDK takes them: a PCI address or a virtual device's name, and arguments after commas; at most `limits.devargs` bytes. */
+  devargs: string;
+  /** Network namespace to open the device in: a name as of `ip netns`, a path, a process id; '' = our own. */
+  netns: string;
+  /** The kernel's interface under the device, set up with the address and the MTU; '' = none. At most 15 bytes. */
+  interface: string;
+  /** Whether the device makes that interface (a TAP), or it must be there. */
+  makesInterface: boolean;
+  /** That interface's address from now on; 0 = as it is. */
+  mac: bigint;
+  /** Most receive queues, and transmit queues, 1 to `limits.queues`; a device may have fewer. */
+  queues: number;
+  /** Descriptors of each queue, 32 to `limits.deviceRing`; a device may take another number. */
+  ringSize: number;
+  /** 0 = as it is; at most `limits.deviceMtu`. */
+  mtu: number;
+  /** Whether to ask for frames to any address; a device may refuse. */
+  promiscuous: boolean;
+}
+
 export type NativePortOptions = {
   /** Bridge id. */
   bridge: number;
@@ -108,7 +129,28 @@ export type NativePortOptions = {
   mtu: number;
   /** Of its queues; '' = as the worker does. */
   polling: Polling | '';
-} & ({ kind: 'memif'; memif: NativeMemifOptions } | { kind: 'vxlan'; vxlan: NativeVxlanOptions });
+} & (
+  | { kind: 'memif'; memif: NativeMemifOptions }
+  | { kind: 'vxlan'; vxlan: NativeVxlanOptions }
+  | { kind: 'ethdev'; ethdev: NativeDeviceOptions }
+);
+
+export interface NativeDeviceState {
+  name: string;
+  driver: string;
+  /** First byte highest. */
+  mac: bigint;
+  mtu: number;
+  /** Mbit/s; 0 = unknown. */
+  speed: number;
+  /** NUMA node, or -1. */
+  numa: number;
+  queues: number;
+  ringSize: number;
+  promiscuous: boolean;
+  /** The device's own counters, by its driver's names. */
+  statistics: Record<string, bigint>;
+}
 
 export interface NativeRemote {
   address: string;
@@ -152,6 +194,8 @@ export interface NativePortState {
   attaches: number;
   /** Violations of the protocol since then, by kind. */
   protocolErrors: Record<string, number>;
+  /** Of a port over a device. */
+  device: NativeDeviceState | null;
 }
 
 /** Entry i: `entries[i]` = address (48 bits, first byte highest) << 16 | port id; `ages[i]` = seconds since seen. */
@@ -272,6 +316,9 @@ export interface NativeLimits {
   staticAge: number;
   minMtu: number;
   maxMtu: number;
+  devargs: number;
+  deviceRing: number;
+  deviceMtu: number;
 }
 
 export interface NativeAddon {
@@ -284,6 +331,8 @@ export interface NativeAddon {
   runWorker(token: number, worker: number): void;
   /** Stops the workers of all switches of this process: for 'exit' hooks, where nothing can be awaited. */
   stopAll(): void;
+  /** Pools of devices' buffers in this process, and buffers out of them: both 0 again when all devices are closed. */
+  deviceBuffers(): { pools: number; used: number };
   /** Time-stamp counter ticks a second, to read cycles as time. */
   cyclesPerSecond(): number;
   layout: NativeLayout;

@@ -1,11 +1,12 @@
 /** The ports of a switch by name. */
 import { name as nameSchema } from '../ports/checks.js';
 import { kindOf, type Port, type PortOptions, portSchema } from '../ports/index.js';
-import { portChangesSchema } from '../ports/kind.js';
+import { type Prepared, portChangesSchema } from '../ports/kind.js';
 import type { Bridges } from './bridges.js';
 import { parse } from './config/mistakes.js';
 import type { CounterReader, PortCounters } from './counters.js';
 import { invalid, nativeCall, notFound, SwitchError } from './errors.js';
+import { formatMac } from './mac.js';
 import type { NativePortState, NativeSwitch } from './native.js';
 
 /** What may change on a live port; its link stays up. */
@@ -31,6 +32,28 @@ export interface Peer {
   ringSize: number;
 }
 
+/** The device under a port. */
+export interface Device {
+  /** A PCI address, or the name of a virtual device. */
+  name: string;
+  /** DPDK's driver of it. */
+  driver: string;
+  mac: string;
+  mtu: number;
+  /** Mbit/s; 0 = unknown. */
+  speed: number;
+  /** NUMA node, or -1. */
+  numa: number;
+  /** Receive queues in use. */
+  queues: number;
+  /** Descriptors in each. */
+  ringSize: number;
+  /** Whether frames to any address come in: wanted, and granted. */
+  promiscuous: boolean;
+  /** The device's own counters since it was opened, by its driver's names. */
+  statistics: Record<string, bigint>;
+}
+
 /** A port as it is now, with its counters. */
 export interface PortStatus extends PortCounters {
   name: string;
@@ -41,9 +64,11 @@ export interface PortStatus extends PortCounters {
   link: 'up' | 'down';
   /** Null while the link is down, and where there is no such process: a tunnel. */
   peer: Peer | null;
+  /** Null for a port without one. */
+  device: Device | null;
   /** Addresses behind the port now. */
   macs: number;
-  /** Times a peer attached since the port was added. */
+  /** Times a peer attached, or a device's link came up, since the port was added. */
   attaches: number;
   /** Violations of the protocol by peers since the port was added, by kind; those that happened. */
   protocolErrors: Record<string, number>;
@@ -56,7 +81,10 @@ export interface PortStatus extends PortCounters {
 interface Entry {
   id: number;
   options: Port;
+  prepared: Prepared;
 }
+
+const unprepared: Prepared = { device: '', restore: () => undefined };
 
 export class Ports {
   readonly #native: NativeSwitch;
@@ -112,13 +140,21 @@ export class Ports {
     const complete = parse(portSchema, options, ['ports', name]);
     const kind = kindOf(complete);
     this.#refuseTwin(name, kind.identity(complete));
-    const id = this.#bridges.join(complete.bridge, (bridge) =>
-      this.#call(name, () =>
-        this.#native.addPort(kind.toNative(complete, bridge, (other) => this.id(other))),
-      ),
-    );
-    this.#entries.set(name, { id, options: complete });
-    this.#names.set(id, name);
+    const portId = (other: string) => this.id(other);
+    const prepared = this.#call(name, () => kind.prepare?.(complete)) ?? unprepared;
+    const { device } = prepared;
+    try {
+      const id = this.#bridges.join(complete.bridge, (bridge) =>
+        this.#call(name, () =>
+          this.#native.addPort(kind.toNative(complete, bridge, { device, portId })),
+        ),
+      );
+      this.#entries.set(name, { id, options: complete, prepared });
+      this.#names.set(id, name);
+    } catch (error) {
+      prepared.restore();
+      throw error;
+    }
   }
 
   set(name: string, changes: PortChanges): void {
@@ -136,10 +172,20 @@ export class Ports {
   }
 
   remove(name: string): void {
-    const { id } = this.#get(name);
+    const { id, prepared } = this.#get(name);
     this.#call(name, () => this.#native.removePort(id));
     this.#entries.delete(name);
     this.#names.delete(id);
+    this.#call(name, () => prepared.restore());
+  }
+
+  /** Undoes what the host did for the ports, when native code has closed them all. */
+  restore(): void {
+    const entries = [...this.#entries];
+    this.#entries.clear();
+    for (const [name, { prepared }] of entries) {
+      this.#call(name, () => prepared.restore());
+    }
   }
 
   counters(): Map<string, PortCounters> {
@@ -169,6 +215,7 @@ export class Ports {
       bridge,
       link: state?.link ? 'up' : 'down',
       peer: peerOf(state),
+      device: deviceOf(state),
       ...this.#counters.port(id),
       macs: state?.macs ?? 0,
       macLimit,
@@ -214,6 +261,10 @@ function peerOf(state: NativePortState | undefined): Peer | null {
   }
   const { peer: name, peerPid: pid, peerUid: uid, queues, ringSize } = state;
   return { name, pid, uid, queues, ringSize };
+}
+
+function deviceOf(state: NativePortState | undefined): Device | null {
+  return state?.device ? { ...state.device, mac: formatMac(state.device.mac) } : null;
 }
 
 /** A port's other options are what it was made of: they change by making it again. */

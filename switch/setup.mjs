@@ -50,6 +50,7 @@ const benchPackages = ['dpdk-dev', 'openvswitch-switch-dpdk', 'iproute2'];
 
 const addon = 'build/Release/memswitch.node';
 const nativeOutputs = [addon, 'build/Release/load'];
+const devices = 'build/Release/memswitch_dpdk.so';
 const compiled = 'dist/switch/index.js';
 
 let steps = 0;
@@ -102,8 +103,17 @@ function nativeBuildIsStale() {
   const sources = Math.max(newest(['native', 'binding.gyp']), newest(['bench', 'test'], isSource));
   return (
     nativeOutputs.some((output) => !existsSync(join(root, output))) ||
+    lacksDevices() ||
     sources > Math.max(...nativeOutputs.map(modified))
   );
+}
+
+/** DPDK has come since the build. */
+function lacksDevices() {
+  if (existsSync(join(root, devices))) {
+    return false;
+  }
+  return spawnSync('pkg-config', ['--exists', 'libdpdk']).status === 0;
 }
 
 async function buildNative() {

@@ -1,5 +1,6 @@
 /** The switch: what a program, the daemon and the tests hold in their hands. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { recoverAll } from '../ports/index.js';
 import { type BridgeStatus, Bridges } from './bridges.js';
 import { type Configuration, checkConfiguration, underlaysFirst } from './config/check.js';
 import type { BridgeOptions, PortOptions, SwitchOptions } from './config/options.js';
@@ -278,6 +279,7 @@ export class Switch {
   }
 
   #configure(): void {
+    recoverAll();
     const { bridges, ports } = this.#configuration;
     for (const [name, { static: _, ...options }] of Object.entries(bridges)) {
       this.#bridges.add(name, options);
@@ -297,6 +299,7 @@ export class Switch {
     this.#closed.abort();
     await this.#workers.stop();
     this.#native.close();
+    this.#ports.restore();
     this.#events.end();
   }
 

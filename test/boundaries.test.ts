@@ -117,9 +117,10 @@ test('the rules are looked for in files that exist', () => {
   }
 });
 
-test('every kind of port has its two halves, under one name', () => {
+test('every kind of port has its two halves, under one name; some are made of ethdev', () => {
   const halves = filesBelow('ports')
     .filter((path) => readFileSync(join(root, path), 'utf8').includes('satisfies PortKind<'))
+    .map((path) => path.replace(/^ports\/(kernel|vf)\.ts$/, 'ports/ethdev.ts'))
     .map((path) => path.replace(/^ports\/(.*)\.ts$/, 'native/ports/$1.cc'));
   expect(halves).not.toEqual([]);
   expect(filesBelow('native/ports')).toEqual(expect.arrayContaining(halves));

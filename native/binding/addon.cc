@@ -4,6 +4,7 @@
 #include "binding/convert.h"
 #include "binding/registry.h"
 #include "binding/switch_object.h"
+#include "control/dpdk.h"
 #include "dataplane/pollset.h"
 
 namespace memswitch::binding {
@@ -25,11 +26,25 @@ void run_worker(const Napi::CallbackInfo& info) {
   check(info.Env(), one->workers().run(worker));
 }
 
+// Buffers of devices: how many pools there are, and how many buffers are out of them. Zero before the first device.
+Napi::Value device_buffers(const Napi::CallbackInfo& info) {
+  uint32_t pools = 0;
+  uint32_t used = 0;
+  if (Dpdk* dpdk = loaded_dpdk()) {
+    dpdk->sweep(pools, used);
+  }
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("pools", pools);
+  object.Set("used", used);
+  return object;
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Switch", SwitchObject::define(env));
   exports.Set("runWorker", Napi::Function::New(env, run_worker, "runWorker"));
   exports.Set("stopAll", Napi::Function::New(
                              env, [](const Napi::CallbackInfo&) { stop_all(); }, "stopAll"));
+  exports.Set("deviceBuffers", Napi::Function::New(env, device_buffers, "deviceBuffers"));
   exports.Set("cyclesPerSecond", Napi::Function::New(
                                      env,
                                      [](const Napi::CallbackInfo& info) {

@@ -1,5 +1,6 @@
 #include "binding/convert.h"
 
+#include <net/if.h>
 #include <sys/un.h>
 
 #include <bit>
@@ -248,6 +249,21 @@ void add_memif_options(const Napi::Object& memif, PortOptions& port) {
       static_cast<uint32_t>(number(memif.Get("bufferSize"), "bufferSize", 64, 65535));
 }
 
+DeviceOptions device_options(const Napi::Object& device) {
+  return {
+      .devargs = text(device.Get("devargs"), "devargs", kMaxDevargs),
+      .netns = text(device.Get("netns"), "netns", PATH_MAX),
+      .interface = text(device.Get("interface"), "interface", IFNAMSIZ - 1),
+      .makes_interface = boolean(device.Get("makesInterface"), "makesInterface"),
+      .mac = mac_number(mac(device.Get("mac"))),
+      .queues = static_cast<uint16_t>(number(device.Get("queues"), "queues", 1, kMaxQueues)),
+      .ring_size =
+          static_cast<uint16_t>(number(device.Get("ringSize"), "ringSize", 32, kMaxDeviceRing)),
+      .mtu = static_cast<uint16_t>(number(device.Get("mtu"), "mtu", 0, kMaxDeviceMtu)),
+      .promiscuous = boolean(device.Get("promiscuous"), "promiscuous"),
+  };
+}
+
 }  // namespace
 
 PortOptions port_options(const Napi::Object& options) {
@@ -261,8 +277,10 @@ PortOptions port_options(const Napi::Object& options) {
     add_memif_options(options.Get("memif").As<Napi::Object>(), port);
   } else if (kind == "vxlan") {
     port.vxlan = vxlan_options(options.Get("vxlan").As<Napi::Object>());
+  } else if (kind == "ethdev") {
+    port.device = device_options(options.Get("ethdev").As<Napi::Object>());
   } else {
-    throw Napi::TypeError::New(options.Env(), "kind: must be memif or vxlan");
+    throw Napi::TypeError::New(options.Env(), "kind: must be memif, vxlan or ethdev");
   }
   return port;
 }
@@ -291,6 +309,30 @@ Napi::Object tunnel_status(Napi::Env env, const TunnelStatus& status) {
   return tunnel;
 }
 
+namespace {
+
+Napi::Object device_state(Napi::Env env, const DeviceState& state,
+                          const DeviceStatistics& statistics) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", state.name);
+  object.Set("driver", state.driver);
+  object.Set("mac", Napi::BigInt::New(env, state.mac));
+  object.Set("mtu", state.mtu);
+  object.Set("speed", state.speed);
+  object.Set("numa", state.numa);
+  object.Set("queues", state.queues);
+  object.Set("ringSize", state.ring_size);
+  object.Set("promiscuous", state.promiscuous);
+  Napi::Object values = Napi::Object::New(env);
+  for (const auto& [name, value] : statistics) {
+    values.Set(name, Napi::BigInt::New(env, value));
+  }
+  object.Set("statistics", values);
+  return object;
+}
+
+}  // namespace
+
 Napi::Object port_state(Napi::Env env, const PortState& state) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("id", state.id);
@@ -299,7 +341,8 @@ Napi::Object port_state(Napi::Env env, const PortState& state) {
   object.Set("ringSize", state.ring_size);
   object.Set("peer", state.peer);
   object.Set("peerPid", state.credentials.pid);
-  object.Set("peerUid", state.link ? static_cast<double>(state.credentials.uid) : -1);
+  object.Set("peerUid",
+             state.link && !state.device ? static_cast<double>(state.credentials.uid) : -1);
   object.Set("macs", state.macs);
   object.Set("lastError", state.last_error);
   object.Set("attaches", state.attaches);
@@ -308,6 +351,8 @@ Napi::Object port_state(Napi::Env env, const PortState& state) {
     errors.Set(memif::kFaultTexts[fault].name, state.protocol_errors[fault]);
   }
   object.Set("protocolErrors", errors);
+  object.Set("device",
+             state.device ? device_state(env, *state.device, state.statistics) : env.Null());
   return object;
 }
 
@@ -366,6 +411,9 @@ Napi::Object limits(Napi::Env env) {
   object.Set("staticAge", kStaticAge);
   object.Set("minMtu", kMinMtu);
   object.Set("maxMtu", kMaxMtu);
+  object.Set("devargs", kMaxDevargs);
+  object.Set("deviceRing", kMaxDeviceRing);
+  object.Set("deviceMtu", kMaxDeviceMtu);
   return object;
 }
 

@@ -39,6 +39,9 @@ void Switch::close() {
       const PortId id = ports_.begin()->first;
       server_.remove(id, "the switch is closing");
       client_.remove(id, "the switch is closing");
+      if (ports_.begin()->second.device != nullptr) {
+        detach_device(ports_.begin()->second);
+      }
       forget_port(id, ports_.begin()->second.bridge);
     }
     reclaim_.run();  // no worker runs, so all of it is possible
@@ -155,10 +158,14 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
   Bridge& home = *record.bridge;
   ports_[id] = std::move(record);
   update_members(home);
+  look_at_devices();
   return {};
 }
 
 Status Switch::make_port(const PortOptions& options, PortId id, Record& record) {
+  if (options.device) {
+    return make_device(options, id, record);
+  }
   return options.vxlan ? make_tunnel(options, id, record) : make_memif(options, id, record);
 }
 
@@ -259,6 +266,9 @@ Status Switch::remove_port(PortId id) {
   }
   server_.remove(id, "the port was removed");
   client_.remove(id, "the port was removed");
+  if (record->device != nullptr) {
+    detach_device(*record);
+  }
   const PortId underlay = vxlan_.remove(id);
   if (underlay != kNoPort && !vxlan_.carries(underlay)) {
     return_to_bridge(ports_.at(underlay));
@@ -296,6 +306,10 @@ std::vector<PortState> Switch::port_states() {
                     .last_error = record.last_error,
                     .attaches = record.attaches,
                     .protocol_errors = record.protocol_errors};
+    if (record.device != nullptr) {
+      state.device = record.device_state;
+      state.statistics = record.device->statistics();
+    }
     if (record.link) {
       state.queues = record.link->queues();
       state.ring_size = record.link->ring_size();
@@ -470,6 +484,75 @@ void Switch::refused(PortId id, const memif::Reason& reason) {
          .text = reason.text});
 }
 
+// --- devices -------------------------------------------------------------------------------------------------------
+
+// DPDK is started and the device opened with the lock held: both are rare, and poll threads never wait for it.
+Status Switch::make_device(const PortOptions& options, PortId id, Record& record) {
+  Dpdk* dpdk = nullptr;
+  if (Status status = load_dpdk(dpdk); !status.ok()) {
+    return status;
+  }
+  std::unique_ptr<DevicePort> port;
+  if (Status status = dpdk->open(*options.device, id, record.bridge.get(),
+                                 quota_of(options.mac_limit), workers_.size(), alarm_.get(), port);
+      !status.ok()) {
+    return status;
+  }
+  for (RxQueue* queue : port->queues()) {
+    queue->polling = options.polling;
+  }
+  if (!workers_.add(port->queues())) {
+    reclaim_.retire(std::move(port));
+    return refuse(Code::kLimit, "the workers have too many queues");
+  }
+  record.device = port.get();
+  record.port = std::move(port);
+  return {};
+}
+
+// Out of the workers' hands. When we return the device is free: somebody may be waiting to use it otherwise.
+void Switch::detach_device(Record& record) {
+  shared_.ports[record.port->id()].store(nullptr);
+  workers_.remove(record.device->queues());
+  if (std::exchange(record.device_state.link, false)) {
+    update_members(*record.bridge);
+  }
+  reclaim_.later([device = record.device] { device->close(); });
+  const auto limit = std::chrono::steady_clock::now() + kPatience;
+  while (reclaim_.run(), !reclaim_.empty() && std::chrono::steady_clock::now() < limit) {
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+}
+
+// Their links come and go without a handshake.
+void Switch::look_at_devices() {
+  for (auto& [id, record] : ports_) {
+    if (record.device == nullptr) {
+      continue;
+    }
+    const bool before = record.is_up();
+    DeviceState now = record.device->state();
+    if (record.device->gone() && !record.lost) {
+      record.lost = true;
+      record.last_error = "the device has gone away";
+      detach_device(record);
+      now.link = false;  // asked before it went
+    }
+    record.device_state = std::move(now);
+    if (record.is_up() == before) {
+      continue;
+    }
+    update_members(*record.bridge);
+    if (record.is_up()) {
+      ++record.attaches;
+      tell_({.kind = Event::Kind::kLinkUp, .port = id, .text = record.device_state.name});
+    } else {
+      record.last_error = record.lost ? record.last_error : "the device's link is down";
+      tell_({.kind = Event::Kind::kLinkDown, .port = id, .text = record.last_error});
+    }
+  }
+}
+
 // --- the control thread --------------------------------------------------------------------------------------------
 
 void Switch::look_for_faults() {
@@ -489,6 +572,7 @@ void Switch::look_for_faults() {
     server_.expel(id, memif::words(fault));
     client_.disconnect(id, memif::words(fault));
   }
+  look_at_devices();
 }
 
 void Switch::tick() {
@@ -513,6 +597,7 @@ void Switch::each_second() {
   server_.expire();
   bridges_.age();
   vxlan_.each_second();
+  look_at_devices();
 }
 
 void Switch::tell_notices() {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "control/bridges.h"
+#include "control/dpdk.h"
 #include "control/memif_client.h"
 #include "control/memif_server.h"
 #include "control/reactor.h"
@@ -34,9 +35,10 @@ struct PortOptions {
   MemifServer::Place place{};
   memif::Interface interface {};
   Allowed allowed{};
-  std::optional<IpStation> station{};   // of a port of mode ip
-  uint32_t buffer_size = 2048;          // of a client
-  std::optional<VxlanOptions> vxlan{};  // then nothing above but the bridge and its limit counts
+  std::optional<IpStation> station{};     // of a port of mode ip
+  uint32_t buffer_size = 2048;            // of a client
+  std::optional<VxlanOptions> vxlan{};    // then nothing above but the bridge and its limit counts
+  std::optional<DeviceOptions> device{};  // likewise
 };
 
 using FaultCounts = std::array<uint32_t, memif::kFaults>;
@@ -52,6 +54,8 @@ struct PortState {
   std::string last_error;
   uint32_t attaches = 0;
   FaultCounts protocol_errors{};
+  std::optional<DeviceState> device{};  // of a port over one
+  DeviceStatistics statistics{};        // of the device
 };
 
 struct Event {
@@ -111,9 +115,11 @@ class Switch final : private MemifOwner {
  private:
   // A container that invents addresses must not keep the listeners of events busy: what is more is counted as lost.
   static constexpr int kNoticesPerTick = 100;
+  // For the workers to leave a device; they take a burst's time.
+  static constexpr auto kPatience = std::chrono::seconds(2);
 
   struct Record {
-    [[nodiscard]] bool is_up() const { return link != nullptr || is_tunnel; }
+    [[nodiscard]] bool is_up() const { return link != nullptr || is_tunnel || device_state.link; }
 
     std::unique_ptr<Port> port;
     std::shared_ptr<Bridge> bridge;
@@ -122,6 +128,9 @@ class Switch final : private MemifOwner {
     std::optional<Polling> polling;
     std::optional<IpStation> station;
     bool is_tunnel = false;
+    DevicePort* device = nullptr;  // the port, if it is over one
+    DeviceState device_state{};
+    bool lost = false;  // the device has gone away
     memif::PeerCredentials credentials;
     std::string last_error;
     uint32_t attaches = 0;
@@ -141,6 +150,9 @@ class Switch final : private MemifOwner {
   Status make_tunnel(const PortOptions& options, PortId id, Record& record);
   void leave_bridge(PortId id, Record& underlay);
   void return_to_bridge(Record& former);
+  Status make_device(const PortOptions& options, PortId id, Record& record);
+  void detach_device(Record& record);
+  void look_at_devices();
   void update_members(Bridge& bridge);
   void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
   void look_for_faults();

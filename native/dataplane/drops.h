@@ -35,9 +35,10 @@ enum class Drop : uint8_t {
   kUnresolved,
   kUnderlayFull,
   kUnderlayError,
+  kNoBuffer,
 };
 
-inline constexpr size_t kDropReasons = static_cast<size_t>(Drop::kUnderlayError) + 1;
+inline constexpr size_t kDropReasons = static_cast<size_t>(Drop::kNoBuffer) + 1;
 
 struct DropText {
   const char* name;
@@ -83,6 +84,8 @@ inline constexpr std::array<DropText, kDropReasons> kDropTexts{{
     {"unresolved", true, "Nobody answers for the address of the remote or of the gateway to it."},
     {"underlay_full", true, "The underlay takes no more frames: it is slower than they come."},
     {"underlay_error", true, "The underlay refused to send: no way to the remote, or no right."},
+    {"no_buffer", true,
+     "The device's buffers are used up: frames wait in its transmit queue, or in other devices'."},
 }};
 
 }  // namespace memswitch

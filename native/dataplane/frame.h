@@ -44,6 +44,7 @@ struct Frame {
   uint32_t first_length;  // the first piece
   uint16_t segment;       // further pieces: Burst::segments[segment, segment + segments)
   uint16_t segments;
+  bool shared = false;  // goes to several ports: none may take its buffer
 };
 
 static_assert(sizeof(Frame) == 32);

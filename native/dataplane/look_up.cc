@@ -11,7 +11,7 @@ constexpr bool is_reserved(Mac mac) {
   return (mac & 0xf0ff'ffff'ffff) == 0x0000'00c2'8001;
 }
 
-void flood(uint16_t frame, Worker& worker, const Port& in, const Bridge& bridge) {
+void flood(Burst& burst, uint16_t frame, Worker& worker, const Port& in, const Bridge& bridge) {
   PortCounters& counters = worker.counters_of(in.id());
   const Bridge::Members* members = bridge.members.load(std::memory_order_acquire);
   uint64_t replicas = 0;
@@ -27,6 +27,7 @@ void flood(uint16_t frame, Worker& worker, const Port& in, const Bridge& bridge)
     counters.drop(Drop::kNoDestination);
   } else {
     counters.copies.add(replicas - 1);
+    burst.frames[frame].shared = replicas > 1;
   }
 }
 
@@ -62,7 +63,7 @@ void look_up(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
     } else if (is_reserved(mac)) {
       counters.drop(Drop::kReserved);
     } else {
-      flood(i, worker, in, bridge);
+      flood(burst, i, worker, in, bridge);
     }
   }
 }

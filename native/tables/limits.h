@@ -14,6 +14,10 @@ inline constexpr uint32_t kMaxMacs = 4'000'000;
 inline constexpr uint16_t kMaxAgeing =
     32767;  // seconds: half of what a 16-bit clock can tell apart
 
+inline constexpr uint16_t kMaxDevargs = 1024;      // bytes
+inline constexpr uint16_t kMaxDeviceRing = 32768;  // descriptors
+inline constexpr uint16_t kMaxDeviceMtu = 16000;   // more than any device has
+
 using PortId = uint16_t;  // 1 to kMaxPorts - 1
 inline constexpr PortId kNoPort = 0;
 

@@ -20,12 +20,26 @@ const peer = z.strictObject({
   ringSize: count,
 });
 
+const device = z.strictObject({
+  name: z.string(),
+  driver: z.string(),
+  mac: z.string(),
+  mtu: count,
+  speed: count,
+  numa: z.int().min(-1),
+  queues: count,
+  ringSize: count,
+  promiscuous: z.boolean(),
+  statistics: z.record(z.string(), counter),
+});
+
 export const portStatus = z.strictObject({
   name: z.string(),
   kind: z.enum(kindNames),
   bridge: z.string(),
   link: oneOf(['up', 'down']),
   peer: peer.nullable(),
+  device: device.nullable(),
   rx: traffic,
   tx: traffic,
   copies: counter,

@@ -24,6 +24,7 @@ const commands: [name: string, summary: string, load: () => Promise<Module>][] =
   ],
   ['flush', 'Removes learned addresses', () => import('./commands/flush.js')],
   ['metrics', 'Prints Prometheus metrics', () => import('./commands/metrics.js')],
+  ['doctor', 'Says what this host lacks for devices', () => import('./commands/doctor.js')],
   ['bench', 'Measures the switch beside its peers', () => import('../../bench/command.js')],
 ];
 

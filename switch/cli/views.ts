@@ -1,7 +1,7 @@
 /** What `memswitch show` can show: where the API has it, and how people read it. */
 import type { BridgeStatus } from '../bridges.js';
 import type { MacList } from '../macs.js';
-import type { PortStatus } from '../ports.js';
+import type { Device, PortStatus } from '../ports.js';
 import type { Drop, SwitchStatus, WorkerStatus } from '../status.js';
 import type { RemoteStatus, TunnelStatus } from '../tunnels.js';
 import { type Cell, list, number, type Rows, table } from './table.js';
@@ -34,7 +34,7 @@ function showPorts(answer: Wire<PortStatus> | Wire<PortStatus>[]): string {
   if (!Array.isArray(answer)) {
     return showPort(answer);
   }
-  const rows = answer.map(({ name, kind, bridge, link, rx, tx, drops, macs, peer }) => ({
+  const rows = answer.map(({ name, kind, bridge, link, rx, tx, drops, macs, peer, device }) => ({
     port: name,
     kind,
     bridge,
@@ -43,17 +43,18 @@ function showPorts(answer: Wire<PortStatus> | Wire<PortStatus>[]): string {
     'tx frames': tx.frames,
     drops: Object.values(drops).reduce((sum, frames) => sum + frames, 0),
     macs,
-    peer: peer?.name ?? null,
+    peer: peer?.name ?? device?.name ?? null,
   }));
   return rows.length > 0 ? table(rows) : 'no ports';
 }
 
 function showPort(port: Wire<PortStatus>): string {
-  const { rx, tx, drops, peer, protocolErrors, options, ...rest } = port;
+  const { rx, tx, drops, peer, device, protocolErrors, options, ...rest } = port;
   return list({
     ...rest,
     peer: peer && `${peer.name} (process ${peer.pid}, user ${peer.uid})`,
     rings: peer && `${peer.queues} × ${peer.ringSize}`,
+    ...(device && showDevice(device)),
     ...flat('rx', rx),
     ...flat('tx', tx),
     drops: counts(drops),
@@ -66,6 +67,20 @@ function showPort(port: Wire<PortStatus>): string {
 function counts(times: Record<string, number>): string {
   const happened = Object.entries(times).filter(([, count]) => count > 0);
   return happened.map(([what, count]) => `${what} ${number(count)}`).join(', ');
+}
+
+function showDevice({ name, driver, mac, mtu, speed, numa, statistics, ...rest }: Wire<Device>) {
+  const counted = Object.entries(statistics).filter(([, value]) => value > 0);
+  return {
+    device: `${name} (${driver})`,
+    address: mac,
+    mtu,
+    speed: speed > 0 ? `${number(speed)} Mbit/s` : 'unknown',
+    'NUMA node': numa >= 0 ? numa : 'none',
+    promiscuous: rest.promiscuous,
+    'device queues': `${rest.queues} × ${rest.ringSize}`,
+    'device counts': counted.map(([name, value]) => `${name} ${number(value)}`).join(', '),
+  } satisfies Record<string, Cell>;
 }
 
 function showBridges(answer: Wire<BridgeStatus> | Wire<BridgeStatus>[]): string {

@@ -38,7 +38,7 @@ export function testpmd(options: TestpmdOptions): Program {
   const { cpu, vdevs, mode, netns, interactive = false, extra = [], mbufs = 4096 } = options;
   const { memory = ['--no-huge', '--no-shconf', '-m', '64'] } = options;
   const eal = ['--lcores', `0@0,1@${cpu}`, '--no-pci', '--no-telemetry', ...memory];
-  const drivers = vdevs.map((vdev) => vdev.replace(/\d*,.*/, ''));
+  const drivers = vdevs.map((vdev) => vdev.replace(/(_user)?\d*,.*/, ''));
   const loaded = new Set([...drivers, 'mempool_ring', 'bus_vdev']);
   const app = [`--forward-mode=${mode}`, '--disable-link-check', '--no-mlockall'];
   // Into a pipe it would say nothing before it has 4 kB to say.

@@ -175,7 +175,7 @@ const table: [description: string, text: string, path: string, message: string |
     'kind',
     'ports: { web: { kind: memfi, bridge: blue } }',
     'ports.web.kind',
-    'must be one of the known kinds: memif, vxlan, got "memfi"',
+    /^must be one of the known kinds: memif, .*got "memfi"$/,
   ],
   [
     'no kind',

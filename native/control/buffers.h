@@ -1,0 +1,41 @@
+// Pools of buffers (mbufs), one a device, on the device's NUMA node. A pool of its own means that a device whose frames
+// pile up elsewhere starves nobody else, and that nothing is left when it goes. The last buffers of a closed device may
+// still wait in another's transmit queue: its pool is freed when they are back.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <memory>
+#include <vector>
+
+#include "control/status.h"
+
+namespace memswitch {
+
+struct PoolFree {
+  void operator()(rte_mempool* pool) const { rte_mempool_free(pool); }
+};
+using Pool = std::unique_ptr<rte_mempool, PoolFree>;
+
+struct PoolNeeds {
+  uint32_t descriptors = 0;  // in all queues of the device, both ways
+  size_t workers = 1;
+  uint16_t room = 0;  // bytes of a frame that one buffer takes
+  int node = 0;       // SOCKET_ID_ANY: any
+};
+
+Status make_pool(const PoolNeeds& needs, Pool& pool);
+
+// Pools whose device was closed.
+class RetiredPools {
+ public:
+  void add(Pool pool) { pools_.push_back(std::move(pool)); }
+  // Frees those that are whole again.
+  void sweep();
+  [[nodiscard]] const std::vector<Pool>& pools() const { return pools_; }
+
+ private:
+  std::vector<Pool> pools_;
+};
+
+}  // namespace memswitch

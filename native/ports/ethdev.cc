@@ -1,0 +1,292 @@
+#include "ports/ethdev.h"
+
+#include <poll.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <sys/timerfd.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace memswitch {
+
+namespace {
+
+constexpr uint32_t kWireMinimum = 60;  // without the checksum
+
+// Makes the calling thread one that DPDK knows, for as long as the thread lives: only then do buffer pools keep a
+// cache for it. Without, all works, slower.
+class ThreadRegistration {
+ public:
+  ThreadRegistration() : ours_(rte_lcore_id() == LCORE_ID_ANY && rte_thread_register() == 0) {}
+  ThreadRegistration(const ThreadRegistration&) = delete;
+  ThreadRegistration& operator=(const ThreadRegistration&) = delete;
+  ~ThreadRegistration() {
+    if (ours_) {
+      rte_thread_unregister();
+    }
+  }
+
+ private:
+  bool ours_;
+};
+
+void register_thread() {
+  static thread_local const ThreadRegistration registration;
+  static_cast<void>(registration);
+}
+
+rte_mbuf* buffer_of(const Frame& frame) {
+  return static_cast<rte_mbuf*>(frame.buffer);
+}
+
+// The frame as the pieces of its buffers. One in more pieces than a burst has room for is told as too long.
+void view(rte_mbuf& buffer, Frame& frame, Burst& burst) {
+  frame = {.data = rte_pktmbuf_mtod(&buffer, const std::byte*),
+           .buffer = &buffer,
+           .length = buffer.pkt_len,
+           .first_length = buffer.data_len,
+           .segment = burst.segments,
+           .segments = 0,
+           .shared = false};
+  for (const rte_mbuf* next = buffer.next; next != nullptr; next = next->next) {
+    if (burst.segments == kBurstSegments) [[unlikely]] {
+      frame.length = kMaxFrame + 1;
+      return;
+    }
+    burst.pieces[burst.segments++] = {rte_pktmbuf_mtod(next, const std::byte*), next->data_len};
+    ++frame.segments;
+  }
+}
+
+}  // namespace
+
+// --- receive -------------------------------------------------------------------------------------------------------
+
+EthdevRxQueue::EthdevRxQueue(Port& port, uint16_t device, uint16_t queue, Wake wake, int fd)
+    : RxQueue(port), device_(device), queue_(queue), wake_(wake), fd_(fd) {
+  if (wake == Wake::kTimer) {
+    timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  }
+}
+
+bool EthdevRxQueue::receive(Burst& burst) {
+  register_thread();
+  std::array<rte_mbuf*, kBurst> buffers;
+  const uint16_t count = rte_eth_rx_burst(device_, queue_, buffers.data(), kBurst);
+  if (count == 0) {
+    return false;
+  }
+  nap_us_ = kFirstNap_us;
+  burst.count = count;
+  burst.segments = 0;
+  for (uint16_t i = 0; i < count; ++i) {
+    view(*buffers[i], burst.frames[i], burst);
+    __builtin_prefetch(burst.frames[i].data);
+  }
+  return true;
+}
+
+void EthdevRxQueue::release(const Burst& burst) {
+  std::array<rte_mbuf*, kBurst> buffers;
+  unsigned count = 0;
+  for (uint16_t i = 0; i < burst.count; ++i) {
+    if (burst.frames[i].buffer != nullptr) {
+      buffers[count++] = buffer_of(burst.frames[i]);
+    }
+  }
+  rte_pktmbuf_free_bulk(buffers.data(), count);
+}
+
+bool EthdevRxQueue::arm() {
+  switch (wake_) {
+    case Wake::kNever:
+      return true;
+    case Wake::kInterrupt:
+      return rte_eth_dev_rx_intr_enable(device_, queue_) != 0 ||
+             rte_eth_rx_queue_count(device_, queue_) > 0;
+    case Wake::kDescriptor: {
+      pollfd entry{.fd = fd_, .events = POLLIN, .revents = 0};
+      return ::poll(&entry, 1, 0) != 0;
+    }
+    case Wake::kTimer: {
+      const itimerspec once{.it_interval = {},
+                            .it_value = {.tv_sec = 0, .tv_nsec = nap_us_ * 1000}};
+      nap_us_ = std::min(nap_us_ * 2, kLongestNap_us);
+      return ::timerfd_settime(timer_.get(), 0, &once, nullptr) != 0;
+    }
+  }
+  return true;
+}
+
+void EthdevRxQueue::disarm() {
+  if (wake_ == Wake::kInterrupt) {
+    rte_eth_dev_rx_intr_disable(device_, queue_);
+  }
+}
+
+// --- transmit ------------------------------------------------------------------------------------------------------
+
+// What goes out in one call.
+struct EthdevPort::Batch {
+  std::array<rte_mbuf*, kBurst> buffers;
+  uint16_t count = 0;
+};
+
+namespace {
+
+// A frame in buffers of the device's own, in as many as it needs.
+class Copy {
+ public:
+  explicit Copy(rte_mempool* pool) : pool_(pool), first_(rte_pktmbuf_alloc(pool)), last_(first_) {}
+
+  void append(const std::byte* from, uint32_t length) {
+    while (length > 0 && first_ != nullptr) {
+      const uint32_t room = rte_pktmbuf_tailroom(last_);
+      const uint32_t part = std::min(room, length);
+      std::memcpy(rte_pktmbuf_mtod_offset(last_, std::byte*, last_->data_len), from, part);
+      last_->data_len = static_cast<uint16_t>(last_->data_len + part);
+      first_->pkt_len += part;
+      from += part;
+      length -= part;
+      if (length > 0) {
+        extend();
+      }
+    }
+  }
+
+  // Null when the pool is empty.
+  rte_mbuf* take() { return first_; }
+
+ private:
+  void extend() {
+    rte_mbuf* const next = rte_pktmbuf_alloc(pool_);
+    if (next == nullptr) {
+      rte_pktmbuf_free(first_);
+      first_ = nullptr;
+      return;
+    }
+    last_->next = next;
+    last_ = next;
+    ++first_->nb_segs;
+  }
+
+  rte_mempool* pool_;
+  rte_mbuf* first_;
+  rte_mbuf* last_;
+};
+
+// The frame's beginning from the snapshot that was classified, the rest from where the frame lies: its sender may
+// have changed its memory meanwhile.
+rte_mbuf* copy_of(const Burst& burst, uint8_t index, rte_mempool* pool) {
+  const Frame& frame = burst.frames[index];
+  Copy copy(pool);
+  uint32_t skip = std::min(frame.length, kHeaderBytes);
+  copy.append(burst.headers[index].data(), skip);
+  const auto append_rest = [&](const std::byte* data, uint32_t length) {
+    const uint32_t skipped = std::min(skip, length);
+    skip -= skipped;
+    copy.append(data + skipped, length - skipped);
+  };
+  append_rest(frame.data, frame.first_length);
+  for (uint16_t p = 0; p < frame.segments; ++p) {
+    const Segment& piece = burst.pieces[frame.segment + p];
+    append_rest(piece.data, piece.length);
+  }
+  return copy.take();
+}
+
+// The frame's own buffer, if it may leave: nobody else gets the frame, it is all that is in the buffer (a tunnel's
+// payload is a part of one), and the device takes it as it is.
+rte_mbuf* hand_over(Frame& frame, bool chains) {
+  rte_mbuf* const buffer = buffer_of(frame);
+  if (buffer == nullptr || frame.shared || (buffer->nb_segs > 1 && !chains) ||
+      frame.length != buffer->pkt_len || frame.data != rte_pktmbuf_mtod(buffer, const std::byte*)) {
+    return nullptr;
+  }
+  frame.buffer = nullptr;
+  return buffer;
+}
+
+void pad(rte_mbuf& buffer) {
+  const uint32_t missing = buffer.pkt_len < kWireMinimum ? kWireMinimum - buffer.pkt_len : 0;
+  if (missing > 0) {
+    if (char* tail = rte_pktmbuf_append(&buffer, static_cast<uint16_t>(missing))) {
+      std::memset(tail, 0, missing);
+    }
+  }
+}
+
+}  // namespace
+
+void EthdevPort::set_path(const EthdevPath& path) {
+  path_ = path;
+  for (uint16_t q = 0; q < path.tx_queues; ++q) {
+    turns_.push_back(std::make_unique<TxTurn>());
+  }
+}
+
+void EthdevPort::prepare(Batch& batch, Burst& burst, std::span<const uint8_t> which,
+                         PortCounters& counters) {
+  for (const uint8_t index : which) {
+    Frame& frame = burst.frames[index];
+    if (frame.length > path_.longest) [[unlikely]] {
+      counters.drop(Drop::kTooLong);
+      continue;
+    }
+    rte_mbuf* buffer = hand_over(frame, path_.chains);
+    if (buffer == nullptr) {
+      buffer = copy_of(burst, index, path_.pool);
+    }
+    if (buffer == nullptr) [[unlikely]] {
+      counters.drop(Drop::kNoBuffer);
+      continue;
+    }
+    if (path_.pads) {
+      pad(*buffer);
+    }
+    batch.buffers[batch.count++] = buffer;
+  }
+}
+
+void EthdevPort::send(Batch& batch, uint16_t queue, PortCounters& counters) {
+  // Before they are sent: what is sent may be freed at once.
+  std::array<uint32_t, kBurst> lengths;
+  for (uint16_t i = 0; i < batch.count; ++i) {
+    lengths[i] = batch.buffers[i]->pkt_len;
+  }
+  const uint16_t sent = rte_eth_tx_burst(path_.device, queue, batch.buffers.data(), batch.count);
+  uint64_t bytes = 0;
+  for (uint16_t i = 0; i < sent; ++i) {
+    bytes += lengths[i];
+  }
+  counters.tx_frames.add(sent);
+  counters.tx_bytes.add(bytes);
+  if (sent < batch.count) [[unlikely]] {
+    counters.drop(Drop::kRingFull, static_cast<uint64_t>(batch.count - sent));
+    rte_pktmbuf_free_bulk(batch.buffers.data() + sent, static_cast<unsigned>(batch.count - sent));
+  }
+}
+
+void EthdevPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
+                          PortCounters& counters) {
+  if (!up_.load(std::memory_order_acquire)) [[unlikely]] {
+    counters.drop(Drop::kLinkDown, which.size());
+    return;
+  }
+  register_thread();
+  const auto queue = static_cast<uint16_t>(worker % path_.tx_queues);
+  TxTurn& turn = *turns_[queue];
+  if (!path_.shares_queues && !turn.take()) [[unlikely]] {
+    counters.drop(Drop::kQueueBusy, which.size());
+    return;
+  }
+  Batch batch;
+  prepare(batch, burst, which, counters);
+  send(batch, queue, counters);
+  if (!path_.shares_queues) {
+    turn.give_back();
+  }
+}
+
+}  // namespace memswitch
