@@ -4,7 +4,6 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ether.h>
-#include <rte_version.h>
 #include <unistd.h>
 
 #include <algorithm>
