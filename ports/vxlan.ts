@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
 import { native } from '../switch/native.js';
-import { flag, integer, name } from './checks.js';
+import { flag, integer, name, netns } from './checks.js';
 import { type CommonOptions, commonFields, type PortKind } from './kind.js';
 
 const { limits } = native;
@@ -131,12 +131,7 @@ const fields = z.strictObject({
   vlan: integer(0, 4094).default(0).describe('Over a port: VLAN; 0 = untagged'),
   mac: macSchema.optional().describe('Over a port: Ethernet address of this end'),
   pathMtu: integer(576, 65_535).default(1500).describe('Over a port: longest outer IP packet'),
-  netns: z
-    .union([z.string().min(1), z.int().min(1).transform(String)], {
-      error: 'must be a name as of `ip netns`, a path or a process id',
-    })
-    .optional()
-    .describe('Network namespace of the sockets'),
+  netns: netns.optional().describe('Network namespace of the sockets'),
   learn: flag().default(false).describe('Takes frames of remotes that are not listed'),
   splitHorizon: flag().default(true).describe('Nothing goes from tunnel to tunnel of a bridge'),
   ttl: integer(1, 255).default(64).describe('Time to live of the outer packets'),

@@ -324,10 +324,11 @@ bool MemifServer::take(Listener& listener, Connection& connection, memif::Record
     case ServerHandshake::Step::kEnd:
       break;
   }
+  const memif::Reason reason = connection.handshake.reason();  // a copy: the connection ends
   if (connection.handshake.by_peer()) {
-    end(listener, connection, connection.handshake.reason().text, false);
+    end(listener, connection, reason.text, false);
   } else {
-    offend(listener, connection, memif::Reason(connection.handshake.reason()));
+    offend(listener, connection, reason);
   }
   return false;
 }

@@ -18,17 +18,20 @@ class Groups {
     PortId port;
     uint16_t count;
     std::array<uint8_t, kBurst> which;
+
+    void add(uint16_t frame) { which[count++] = static_cast<uint8_t>(frame); }
   };
   static_assert(kBurst <= 256);
 
-  void add(PortId port, uint16_t frame) {
+  // The port's group, until clear().
+  Group& of(PortId port) {
     uint16_t& place = place_[port];
     if (place == 0) {
-      groups_[used_] = {.port = port, .count = 0, .which = {}};
+      groups_[used_].port = port;
+      groups_[used_].count = 0;
       place = ++used_;
     }
-    Group& group = groups_[place - 1U];
-    group.which[group.count++] = static_cast<uint8_t>(frame);
+    return groups_[place - 1U];
   }
 
   [[nodiscard]] std::span<const Group> all() const { return {groups_.data(), used_}; }

@@ -18,7 +18,7 @@ void flood(Burst& burst, uint16_t frame, Worker& worker, const Port& in, const B
   if (members != nullptr && bridge.flood.load(std::memory_order_relaxed)) {
     for (const Port* member : *members) {
       if (member != &in && !(in.split_horizon && member->split_horizon)) {
-        worker.groups.add(member->id(), frame);
+        worker.groups.of(member->id()).add(frame);
         ++replicas;
       }
     }
@@ -43,22 +43,27 @@ void look_up(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
   PortCounters& counters = worker.counters_of(in.id());
   Mac last = 0;
   PortId port = kNoPort;
+  Groups::Group* group = nullptr;  // that the run of one address goes to
   for (uint16_t i = 0; i < burst.count; ++i) {
     const Mac mac = burst.destination[i];
     if (mac != last) {
       last = mac;
+      group = nullptr;
       port = is_group(mac) ? kNoPort : bridge.macs.find(mac, burst.destination_hash[i]);
     }
     if (burst.dropped[i]) [[unlikely]] {
       continue;
     }
-    if (port == in.id()) [[unlikely]] {
+    if (group != nullptr) [[likely]] {
+      group->add(i);
+    } else if (port == in.id()) [[unlikely]] {
       counters.drop(Drop::kSamePort);
     } else if (port != kNoPort) [[likely]] {
       if (in.split_horizon && is_beyond_horizon(worker, port)) [[unlikely]] {
         counters.drop(Drop::kSplitHorizon);
       } else {
-        worker.groups.add(port, i);
+        group = &worker.groups.of(port);
+        group->add(i);
       }
     } else if (is_reserved(mac)) {
       counters.drop(Drop::kReserved);

@@ -1,4 +1,4 @@
-#include <atomic>
+#include <emmintrin.h>
 
 #include "dataplane/worker.h"
 
@@ -8,7 +8,7 @@ void settle(Worker& worker) {
   if (worker.unsettled.all().empty()) {
     return;
   }
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  _mm_mfence();
   for (const PortId id : worker.unsettled.all()) {
     if (Port* port = worker.shared.ports[id].load(std::memory_order_acquire)) {
       port->settle(worker.index);

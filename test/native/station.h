@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,7 +44,8 @@ class Station {
       memif::Descriptor d = ring.lent[slot];
       d.length = static_cast<uint32_t>(std::min<size_t>(buffer, frame.size() - done));
       d.flags = s + 1 < slots ? memif::kDescriptorNext : uint16_t{0};
-      std::memcpy(memory() + d.offset, frame.data() + done, d.length);
+      std::copy_n(frame.begin() + static_cast<ptrdiff_t>(done), d.length,
+                  reinterpret_cast<uint8_t*>(memory() + d.offset));
       done += d.length;
       memif::store(&ring.slots[slot], d);
     }
