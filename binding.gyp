@@ -38,7 +38,6 @@
         'native/dataplane/worker.cc',
         'native/tables/mac_table.cc',
         'native/tables/tunnel_table.cc',
-        'native/memif/address.cc',
         'native/memif/attachment.cc',
         'native/memif/channel.cc',
         'native/memif/client_handshake.cc',

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "control/netns.h"
 #include "memif/address.h"
 
 namespace memswitch {
@@ -43,7 +44,11 @@ void MemifClient::disconnect(PortId port, const std::string& reason) {
 }
 
 void MemifClient::dial(Caller& caller) {
-  UniqueFd socket = memif::new_socket_in(caller.netns);
+  UniqueFd socket;
+  static_cast<void>(in_namespace(caller.netns, [&socket] {
+    socket = memif::new_socket();
+    return Status{};
+  }));
   const memif::Address address(caller.socket);
   if (!socket || disposal_.clogged() ||
       ::connect(socket.get(), address.get(), address.length) != 0) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "control/netns.h"
 #include "memif/address.h"
 
 namespace memswitch {
@@ -56,9 +57,13 @@ Status MemifServer::listen(Listener& listener) {
       return status;
     }
   }
-  listener.socket = memif::new_socket_in(listener.netns);
-  if (!listener.socket) {
-    return system_error("socket in network namespace " + listener.netns);
+  if (Status status = in_namespace(listener.netns,
+                                   [&listener] {
+                                     listener.socket = new_socket();
+                                     return listener.socket ? Status{} : system_error("socket");
+                                   });
+      !status.ok()) {
+    return status;
   }
   if (::bind(listener.socket.get(), address.get(), address.length) != 0) {
     if (errno == EADDRINUSE) {

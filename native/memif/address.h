@@ -29,13 +29,9 @@ struct Address {
   [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&name); }
 };
 
+// Abstract names belong to the network namespace that the socket was made in, whoever binds or connects it later.
 inline UniqueFd new_socket() {
   return UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
-
-// A socket that lives in another network namespace: a name as of `ip netns`, a path, or a process id; '' is ours.
-// Abstract names belong to the namespace the socket was made in, whoever binds or connects it later. None, with errno,
-// when the namespace can't be entered.
-UniqueFd new_socket_in(const std::string& netns);
 
 }  // namespace memswitch::memif

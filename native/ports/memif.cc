@@ -1,6 +1,5 @@
 #include "ports/memif.h"
 
-#include <emmintrin.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -74,25 +73,11 @@ void MemifLink::look_for_losses() {
 
 namespace {
 
-// Looks this often for a queue that another worker holds, about as long as a burst of full-size frames takes.
-constexpr int kTries = 1000;
-
 constexpr auto kAll = [] {
   std::array<uint8_t, kBurst> indexes{};
   std::iota(indexes.begin(), indexes.end(), uint8_t{0});
   return indexes;
 }();
-
-bool take(std::atomic<bool>& taken) {
-  for (int i = 0; i < kTries; ++i) {
-    if (!taken.load(std::memory_order_relaxed) &&
-        !taken.exchange(true, std::memory_order_acquire)) {
-      return true;
-    }
-    _mm_pause();
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -103,7 +88,7 @@ void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which, uin
     return;
   }
   MemifTxQueue& queue = *tx_[worker % tx_.size()];
-  if (!take(queue.taken)) [[unlikely]] {
+  if (!queue.turn.take()) [[unlikely]] {
     counters.drop(Drop::kQueueBusy, which.size());
     return;
   }
@@ -115,7 +100,7 @@ void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which, uin
   const auto count = static_cast<uint16_t>(which.size());
   const memif::Transmitted sent =
       memif::transmit(queue.ring, regions_, *frames, which.data(), count);
-  queue.taken.store(false, std::memory_order_release);
+  queue.turn.give_back();
 
   counters.tx_frames.add(sent.frames);
   counters.tx_bytes.add(sent.bytes + (queue.ip ? uint64_t{sent.frames} * IpMode::kHeader : 0));

@@ -11,6 +11,7 @@
 #include "memif/ring.h"
 #include "ports/ip_mode.h"
 #include "ports/port.h"
+#include "ports/tx_turn.h"
 
 namespace memswitch {
 
@@ -47,7 +48,7 @@ struct alignas(64) MemifTxQueue {
   }
   memif::Ring ring;
   std::optional<IpMode> ip;
-  std::atomic<bool> taken{false};
+  TxTurn turn;
   std::atomic<bool> unrung{
       false};  // sent to, and the peer did not ask to be woken as far as we saw
 };

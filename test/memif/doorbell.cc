@@ -65,3 +65,57 @@ TEST("a peer that sleeps between frames is never left asleep") {
   }
   echo.join();
 }
+
+namespace {
+
+class Silent final : public Port {
+ public:
+  using Port::Port;
+  void transmit(Burst&, std::span<const uint8_t>, uint16_t, PortCounters&) override {}
+};
+
+// Both halves of a handshake, without a socket between them.
+memif::Link shake_hands(memif::ClientHandshake& client) {
+  memif::ServerHandshake server(
+      [](uint32_t, memif::Reason&) { return std::optional(memif::Interface{}); });
+  memif::Record from_server{.message = memif::ServerHandshake::hello("test", {}), .fds = {}};
+  for (;;) {
+    memif::Record from_client;
+    int fd = -1;
+    if (client.take(from_server, from_client.message, fd) ==
+        memif::ClientHandshake::Step::kConnected) {
+      return memif::server_link(std::move(server.attachment()));
+    }
+    if (fd >= 0) {
+      from_client.fds.emplace_back(::dup(fd));
+    }
+    EXPECT(server.take(from_client, from_server.message) != memif::ServerHandshake::Step::kEnd);
+  }
+}
+
+}  // namespace
+
+TEST("a peer that asks to be woken after the last burst is woken by the second look, once") {
+  memif::ClientHandshake client({});
+  Silent port(1, nullptr, 0);
+  MemifLink link(port, shake_hands(client), -1);
+  const memif::Ring& ring = client.link().rx[0];
+  const Bytes sent = frame(2, 1);
+  const auto burst = std::make_unique<Burst>();
+  burst->count = 1;
+  burst->frames[0].data = reinterpret_cast<const std::byte*>(sent.data());
+  burst->frames[0].length = burst->frames[0].first_length = 64;
+  burst->frames[0].segments = 0;
+  snapshot(*burst);
+  PortCounters counters;
+  const uint8_t which[] = {0};
+  link.transmit(*burst, which, 0, counters);
+  EXPECT_EQ(counters.tx_frames.get(), 1);
+  uint64_t rings = 0;
+  EXPECT_EQ(::read(ring.doorbell, &rings, sizeof rings), -1);
+  memif::store_release(ring.flags, 0);  // too late for transmit() to see
+  link.settle(0);
+  link.settle(0);
+  EXPECT_EQ(::read(ring.doorbell, &rings, sizeof rings), sizeof rings);
+  EXPECT_EQ(rings, 1);
+}

@@ -115,6 +115,20 @@ const table: [description: string, text: string, path: string, message: string |
     'must be an integer from 0 to 4294967295, got "7"',
   ],
   [
+    'mode ip without a station',
+    web(`${good}, mode: ip, mac: '02:00:00:00:00:01'`),
+    'ports.web.gateway',
+    'must be given with mode ip, but is missing',
+  ],
+  [
+    'a station without mode ip',
+    web(`${good}, mac: '02:00:00:00:00:01'`),
+    'ports.web.mac',
+    'must not be given without mode ip, got "02:00:00:00:00:01"',
+  ],
+  ['MTU', web(`${good}, mtu: 67`), 'ports.web.mtu', 'must be an integer from 68 to 65517, got 67'],
+  ['cache line', web(`${good}, cacheLine: 32`), 'ports.web.cacheLine', 'must be 64 or 128, got 32'],
+  [
     'socket mode',
     web(`${good}, socketMode: '9'`),
     'ports.web.socketMode',
