@@ -4,13 +4,20 @@ import { type EthdevOptions, ethdev } from './ethdev.js';
 import { type KernelOptions, kernel } from './kernel.js';
 import type { PortKind } from './kind.js';
 import { type MemifOptions, memif } from './memif.js';
+import { type TapOptions, tap } from './tap.js';
 import { type VfOptions, vf } from './vf.js';
 import { type VxlanOptions, vxlan } from './vxlan.js';
 
 /** Options of a port, told apart by `kind`. */
-export type PortOptions = MemifOptions | EthdevOptions | KernelOptions | VfOptions | VxlanOptions;
+export type PortOptions =
+  | MemifOptions
+  | EthdevOptions
+  | KernelOptions
+  | TapOptions
+  | VfOptions
+  | VxlanOptions;
 
-export const kinds = [memif, ethdev, kernel, vf, vxlan] as const;
+export const kinds = [memif, ethdev, kernel, tap, vf, vxlan] as const;
 
 export const kindNames = kinds.map((kind) => kind.name);
 

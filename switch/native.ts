@@ -120,6 +120,18 @@ export interface NativeDeviceOptions {
   promiscuous: boolean;
 }
 
+export interface NativeTapOptions {
+  /** Network namespace to make or take up the interface in: a name as of `ip netns`, a path, a process id; '' = our own. */
+  netns: string;
+  /** At most 15 bytes. */
+  interface: string;
+  /** Whether the interface stays when the port goes. */
+  persistent: boolean;
+  /** First byte highest; 0 = as it is. */
+  mac: bigint;
+  mtu: number;
+}
+
 export type NativePortOptions = {
   /** Bridge id. */
   bridge: number;
@@ -133,6 +145,7 @@ export type NativePortOptions = {
   | { kind: 'memif'; memif: NativeMemifOptions }
   | { kind: 'vxlan'; vxlan: NativeVxlanOptions }
   | { kind: 'ethdev'; ethdev: NativeDeviceOptions }
+  | { kind: 'tap'; tap: NativeTapOptions }
 );
 
 export interface NativeDeviceState {
@@ -321,6 +334,30 @@ export interface NativeLimits {
   deviceMtu: number;
 }
 
+/** What an interface of the kernel gets; it is set up, too. */
+export interface NativeInterfaceSetup {
+  /** First byte highest; 0 = as it is. */
+  mac: bigint;
+  /** 0 = as it is. */
+  mtu: number;
+  /** New; '' = as it is. */
+  name: string;
+  /** As `192.0.2.1/24`. */
+  addresses: string[];
+  /** `gateway` '' = directly on the link. */
+  routes: { destination: string; gateway: string }[];
+}
+
+export interface NativeInterface {
+  name: string;
+  /** First byte highest. */
+  mac: bigint;
+  mtu: number;
+  up: boolean;
+  /** As `192.0.2.1/24`. */
+  addresses: string[];
+}
+
 export interface NativeAddon {
   Switch: new (
     options: NativeSwitchOptions,
@@ -333,6 +370,12 @@ export interface NativeAddon {
   stopAll(): void;
   /** Pools of devices' buffers in this process, and buffers out of them: both 0 again when all devices are closed. */
   deviceBuffers(): { pools: number; used: number };
+  /** Interfaces of the kernel, in a network namespace: a name as of `ip netns`, a path, a process id; '' = our own. */
+  interfaces(netns: string): NativeInterface[];
+  /** Doing it again changes nothing. */
+  setUpInterface(netns: string, name: string, setup: NativeInterfaceSetup): void;
+  /** One that is not there is no error. */
+  removeInterface(netns: string, name: string): void;
   /** Time-stamp counter ticks a second, to read cycles as time. */
   cyclesPerSecond(): number;
   layout: NativeLayout;

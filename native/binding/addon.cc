@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "binding/convert.h"
+#include "binding/interfaces.h"
 #include "binding/registry.h"
 #include "binding/switch_object.h"
 #include "control/dpdk.h"
@@ -45,6 +46,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("stopAll", Napi::Function::New(
                              env, [](const Napi::CallbackInfo&) { stop_all(); }, "stopAll"));
   exports.Set("deviceBuffers", Napi::Function::New(env, device_buffers, "deviceBuffers"));
+  define_interfaces(env, exports);
   exports.Set("cyclesPerSecond", Napi::Function::New(
                                      env,
                                      [](const Napi::CallbackInfo& info) {

@@ -264,6 +264,16 @@ DeviceOptions device_options(const Napi::Object& device) {
   };
 }
 
+TapOptions tap_options(const Napi::Object& tap) {
+  return {
+      .netns = text(tap.Get("netns"), "netns", PATH_MAX),
+      .interface = text(tap.Get("interface"), "interface", IFNAMSIZ - 1),
+      .persistent = boolean(tap.Get("persistent"), "persistent"),
+      .setup = {.mac = mac_number(mac(tap.Get("mac"))),
+                .mtu = static_cast<uint32_t>(number(tap.Get("mtu"), "mtu", kMinMtu, kMaxMtu))},
+  };
+}
+
 }  // namespace
 
 PortOptions port_options(const Napi::Object& options) {
@@ -279,8 +289,10 @@ PortOptions port_options(const Napi::Object& options) {
     port.vxlan = vxlan_options(options.Get("vxlan").As<Napi::Object>());
   } else if (kind == "ethdev") {
     port.device = device_options(options.Get("ethdev").As<Napi::Object>());
+  } else if (kind == "tap") {
+    port.tap = tap_options(options.Get("tap").As<Napi::Object>());
   } else {
-    throw Napi::TypeError::New(options.Env(), "kind: must be memif, vxlan or ethdev");
+    throw Napi::TypeError::New(options.Env(), "kind: must be memif, vxlan, ethdev or tap");
   }
   return port;
 }

@@ -5,8 +5,6 @@
 
 #include <thread>
 
-#include "memif/fd.h"
-
 namespace memswitch {
 
 namespace {
@@ -21,6 +19,10 @@ std::string path_of(const std::string& netns) {
 
 }  // namespace
 
+UniqueFd open_namespace(const std::string& netns) {
+  return UniqueFd(::open(path_of(netns).c_str(), O_RDONLY | O_CLOEXEC));
+}
+
 Status in_namespace(const std::string& netns, const std::function<Status()>& action) {
   if (netns.empty()) {
     return action();
@@ -28,7 +30,7 @@ Status in_namespace(const std::string& netns, const std::function<Status()>& act
   Status status;
   // On a thread of its own: setns() moves the calling thread, and none of ours may stay there.
   std::thread([&] {
-    const UniqueFd there(::open(path_of(netns).c_str(), O_RDONLY | O_CLOEXEC));
+    const UniqueFd there = open_namespace(netns);
     status = there && ::setns(there.get(), CLONE_NEWNET) == 0
                  ? action()
                  : system_error("enter network namespace " + netns);

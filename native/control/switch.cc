@@ -163,7 +163,7 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
 }
 
 Status Switch::make_port(const PortOptions& options, PortId id, Record& record) {
-  if (options.device) {
+  if (options.device || options.tap) {
     return make_device(options, id, record);
   }
   return options.vxlan ? make_tunnel(options, id, record) : make_memif(options, id, record);
@@ -487,15 +487,23 @@ void Switch::refused(PortId id, const memif::Reason& reason) {
 // --- devices -------------------------------------------------------------------------------------------------------
 
 // DPDK is started and the device opened with the lock held: both are rare, and poll threads never wait for it.
-Status Switch::make_device(const PortOptions& options, PortId id, Record& record) {
+Status Switch::open_device(const PortOptions& options, PortId id, const Record& record,
+                           std::unique_ptr<DevicePort>& port) {
+  const uint32_t quota = quota_of(options.mac_limit);
+  if (options.tap) {
+    return open_tap_port(*options.tap, id, record.bridge.get(), quota, alarm_.get(), port);
+  }
   Dpdk* dpdk = nullptr;
   if (Status status = load_dpdk(dpdk); !status.ok()) {
     return status;
   }
+  return dpdk->open(*options.device, id, record.bridge.get(), quota, workers_.size(), alarm_.get(),
+                    port);
+}
+
+Status Switch::make_device(const PortOptions& options, PortId id, Record& record) {
   std::unique_ptr<DevicePort> port;
-  if (Status status = dpdk->open(*options.device, id, record.bridge.get(),
-                                 quota_of(options.mac_limit), workers_.size(), alarm_.get(), port);
-      !status.ok()) {
+  if (Status status = open_device(options, id, record, port); !status.ok()) {
     return status;
   }
   for (RxQueue* queue : port->queues()) {

@@ -20,6 +20,7 @@
 #include "control/reactor.h"
 #include "control/reclaim.h"
 #include "control/status.h"
+#include "control/tap.h"
 #include "control/vxlan.h"
 #include "control/workers.h"
 #include "ports/memif.h"
@@ -39,6 +40,7 @@ struct PortOptions {
   uint32_t buffer_size = 2048;            // of a client
   std::optional<VxlanOptions> vxlan{};    // then nothing above but the bridge and its limit counts
   std::optional<DeviceOptions> device{};  // likewise
+  std::optional<TapOptions> tap{};        // likewise
 };
 
 using FaultCounts = std::array<uint32_t, memif::kFaults>;
@@ -151,6 +153,8 @@ class Switch final : private MemifOwner {
   void leave_bridge(PortId id, Record& underlay);
   void return_to_bridge(Record& former);
   Status make_device(const PortOptions& options, PortId id, Record& record);
+  Status open_device(const PortOptions& options, PortId id, const Record& record,
+                     std::unique_ptr<DevicePort>& port);
   void detach_device(Record& record);
   void look_at_devices();
   void update_members(Bridge& bridge);

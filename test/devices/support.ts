@@ -63,11 +63,16 @@ export class Namespace {
 
   constructor() {
     run('ip', 'netns', 'add', this.name);
-    onTestFinished(() => {
-      run('ip', 'netns', 'del', this.name);
-    });
+    onTestFinished(() => this.end());
     this.exec('sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1');
     this.exec('ip', 'link', 'set', 'lo', 'up');
+  }
+
+  /** Before the test ends, or then. */
+  end(): void {
+    if (existsSync(`/run/netns/${this.name}`)) {
+      run('ip', 'netns', 'del', this.name);
+    }
   }
 
   exec(command: string, ...args: string[]): string {

@@ -1,0 +1,93 @@
+#include "binding/interfaces.h"
+
+#include <net/if.h>
+
+#include <climits>
+
+#include "binding/convert.h"
+#include "control/netlink.h"
+#include "control/netns.h"
+
+namespace memswitch::binding {
+
+namespace {
+
+std::string netns(const Napi::CallbackInfo& info) {
+  return text(info[0], "netns", PATH_MAX);
+}
+
+std::string name(const Napi::CallbackInfo& info) {
+  return text(info[1], "name", IFNAMSIZ - 1);
+}
+
+Prefix prefix(const Napi::Value& value, const char* name) {
+  Prefix parsed;
+  if (!parse_prefix(text(value, name, 64), parsed)) {
+    throw Napi::TypeError::New(value.Env(), std::string(name) + ": must be as 192.0.2.1/24");
+  }
+  return parsed;
+}
+
+InterfaceSetup setup_of(const Napi::Object& wanted) {
+  InterfaceSetup setup{
+      .mac = mac_number(mac(wanted.Get("mac"))),
+      .mtu = static_cast<uint32_t>(number(wanted.Get("mtu"), "mtu", 0, kMaxMtu)),
+      .name = text(wanted.Get("name"), "name", IFNAMSIZ - 1),
+  };
+  const auto addresses = wanted.Get("addresses").As<Napi::Array>();
+  for (uint32_t i = 0; i < addresses.Length(); ++i) {
+    setup.addresses.push_back(prefix(addresses.Get(i), "addresses"));
+  }
+  const auto routes = wanted.Get("routes").As<Napi::Array>();
+  for (uint32_t i = 0; i < routes.Length(); ++i) {
+    const auto route = routes.Get(i).As<Napi::Object>();
+    InterfaceRoute& added = setup.routes.emplace_back();
+    added.destination = prefix(route.Get("destination"), "destination");
+    if (!text(route.Get("gateway"), "gateway", 64).empty()) {
+      added.gateway = address(route.Get("gateway"), "gateway");
+    }
+  }
+  return setup;
+}
+
+void set_up(const Napi::CallbackInfo& info) {
+  const InterfaceSetup setup = setup_of(info[2].As<Napi::Object>());
+  const std::string which = name(info);
+  check(info.Env(), in_namespace(netns(info), [&] { return set_up_interface(which, setup); }));
+}
+
+void remove(const Napi::CallbackInfo& info) {
+  const std::string which = name(info);
+  check(info.Env(), in_namespace(netns(info), [&] { return remove_interface(which); }));
+}
+
+Napi::Value list(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::vector<InterfaceState> found;
+  check(env, in_namespace(netns(info), [&] { return list_interfaces(found); }));
+  Napi::Array all = Napi::Array::New(env);
+  for (const InterfaceState& state : found) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("name", state.name);
+    object.Set("mac", Napi::BigInt::New(env, state.mac));
+    object.Set("mtu", state.mtu);
+    object.Set("up", state.up);
+    Napi::Array addresses = Napi::Array::New(env);
+    for (const Prefix& one : state.addresses) {
+      addresses.Set(addresses.Length(), one.address.text() + "/" + std::to_string(one.length));
+    }
+    object.Set("addresses", addresses);
+    all.Set(all.Length(), object);
+  }
+  return all;
+}
+
+}  // namespace
+
+void define_interfaces(Napi::Env env, Napi::Object exports) {
+  exports.Set("interfaces", Napi::Function::New(env, list, "interfaces"));
+  exports.Set("setUpInterface", Napi::Function::New(env, set_up, "setUpInterface"));
+  exports.Set("removeInterface", Napi::Function::New(env, remove, "removeInterface"));
+}
+
+}  // namespace memswitch::binding
