@@ -58,6 +58,7 @@
         'native/ports/vxlan_kernel.cc',
         'native/ports/vxlan_port.cc',
         'native/control/bridges.cc',
+        'native/control/device_ports.cc',
         'native/control/disposal.cc',
         'native/control/dpdk.cc',
         'native/control/memif_client.cc',

@@ -12,7 +12,8 @@ using Guard = std::lock_guard<std::mutex>;
 Switch::Switch(const std::vector<WorkerOptions>& workers, Tell tell)
     : tell_(std::move(tell)),
       workers_(workers, shared_, reclaim_),
-      alarm_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+      alarm_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      devices_(workers_, reclaim_, alarm_.get()) {
   ids_[kNoPort] = true;
   const Guard guard(lock_);
   reactor_.watch(alarm_.get(), [this] { look_for_faults(); });
@@ -39,8 +40,8 @@ void Switch::close() {
       const PortId id = ports_.begin()->first;
       server_.remove(id, "the switch is closing");
       client_.remove(id, "the switch is closing");
-      if (ports_.begin()->second.device != nullptr) {
-        detach_device(ports_.begin()->second);
+      if (devices_.contains(id)) {
+        release_device(id, ports_.begin()->second);
       }
       forget_port(id, ports_.begin()->second.bridge);
     }
@@ -96,7 +97,7 @@ Status Switch::bridge_macs(uint16_t number, uint32_t& count) {
 void Switch::update_members(Bridge& bridge) {
   Bridge::Members members;
   for (const auto& [id, record] : ports_) {
-    if (record.bridge.get() == &bridge && record.is_up() && !vxlan_.carries(id)) {
+    if (record.bridge.get() == &bridge && is_up(id, record) && !vxlan_.carries(id)) {
       members.push_back(record.port.get());
     }
   }
@@ -266,8 +267,8 @@ Status Switch::remove_port(PortId id) {
   }
   server_.remove(id, "the port was removed");
   client_.remove(id, "the port was removed");
-  if (record->device != nullptr) {
-    detach_device(*record);
+  if (devices_.contains(id)) {
+    release_device(id, *record);
   }
   const PortId underlay = vxlan_.remove(id);
   if (underlay != kNoPort && !vxlan_.carries(underlay)) {
@@ -280,6 +281,7 @@ Status Switch::remove_port(PortId id) {
 // After its link has gone: out of everybody's sight, then out of the tables, then its number is free again.
 void Switch::forget_port(PortId id, const std::shared_ptr<Bridge>& bridge) {
   const std::shared_ptr<Bridge> home = bridge;
+  devices_.forget(id);
   auto gone = std::make_shared<Record>(std::move(ports_.at(id)));
   ports_.erase(id);
   gone->port->bridge.store(nullptr);
@@ -301,14 +303,14 @@ std::vector<PortState> Switch::port_states() {
   std::vector<PortState> states;
   for (const auto& [id, record] : ports_) {
     PortState state{.id = id,
-                    .link = record.is_up(),
+                    .link = is_up(id, record),
                     .macs = record.port->macs.used(),
                     .last_error = record.last_error,
                     .attaches = record.attaches,
                     .protocol_errors = record.protocol_errors};
-    if (record.device != nullptr) {
-      state.device = record.device_state;
-      state.statistics = record.device->statistics();
+    if (devices_.contains(id)) {
+      state.device = devices_.state(id);
+      state.statistics = devices_.statistics(id);
     }
     if (record.link) {
       state.queues = record.link->queues();
@@ -486,78 +488,38 @@ void Switch::refused(PortId id, const memif::Reason& reason) {
 
 // --- devices -------------------------------------------------------------------------------------------------------
 
-// DPDK is started and the device opened with the lock held: both are rare, and poll threads never wait for it.
-Status Switch::open_device(const PortOptions& options, PortId id, const Record& record,
-                           std::unique_ptr<DevicePort>& port) {
-  const uint32_t quota = quota_of(options.mac_limit);
-  if (options.tap) {
-    return open_tap_port(*options.tap, id, record.bridge.get(), quota, alarm_.get(), port);
-  }
-  Dpdk* dpdk = nullptr;
-  if (Status status = load_dpdk(dpdk); !status.ok()) {
-    return status;
-  }
-  return dpdk->open(*options.device, id, record.bridge.get(), quota, workers_.size(), alarm_.get(),
-                    port);
-}
-
 Status Switch::make_device(const PortOptions& options, PortId id, Record& record) {
-  std::unique_ptr<DevicePort> port;
-  if (Status status = open_device(options, id, record, port); !status.ok()) {
-    return status;
-  }
-  for (RxQueue* queue : port->queues()) {
-    queue->polling = options.polling;
-  }
-  if (!workers_.add(port->queues())) {
-    reclaim_.retire(std::move(port));
-    return refuse(Code::kLimit, "the workers have too many queues");
-  }
-  record.device = port.get();
-  record.port = std::move(port);
-  return {};
+  const DevicePorts::Home home{.id = id,
+                               .bridge = record.bridge.get(),
+                               .mac_limit = quota_of(options.mac_limit),
+                               .polling = options.polling};
+  return options.tap ? devices_.add(*options.tap, home, record.port)
+                     : devices_.add(*options.device, home, record.port);
 }
 
-// Out of the workers' hands. When we return the device is free: somebody may be waiting to use it otherwise.
-void Switch::detach_device(Record& record) {
-  shared_.ports[record.port->id()].store(nullptr);
-  workers_.remove(record.device->queues());
-  if (std::exchange(record.device_state.link, false)) {
-    update_members(*record.bridge);
-  }
-  reclaim_.later([device = record.device] { device->close(); });
-  const auto limit = std::chrono::steady_clock::now() + kPatience;
-  while (reclaim_.run(), !reclaim_.empty() && std::chrono::steady_clock::now() < limit) {
-    std::this_thread::sleep_for(std::chrono::microseconds(100));
-  }
+// Out of everybody's sight first: whoever has passed after that can't be in it. When we return the device is free.
+void Switch::release_device(PortId id, Record& record) {
+  shared_.ports[id].store(nullptr);
+  devices_.set_down(id);
+  update_members(*record.bridge);
+  devices_.release(id);
 }
 
-// Their links come and go without a handshake.
 void Switch::look_at_devices() {
-  for (auto& [id, record] : ports_) {
-    if (record.device == nullptr) {
-      continue;
-    }
-    const bool before = record.is_up();
-    DeviceState now = record.device->state();
-    if (record.device->gone() && !record.lost) {
-      record.lost = true;
-      record.last_error = "the device has gone away";
-      detach_device(record);
-      now.link = false;  // asked before it went
-    }
-    record.device_state = std::move(now);
-    if (record.is_up() == before) {
-      continue;
-    }
+  for (const DevicePorts::Change& change : devices_.look()) {
+    Record& record = ports_.at(change.port);
     update_members(*record.bridge);
-    if (record.is_up()) {
-      ++record.attaches;
-      tell_({.kind = Event::Kind::kLinkUp, .port = id, .text = record.device_state.name});
-    } else {
-      record.last_error = record.lost ? record.last_error : "the device's link is down";
-      tell_({.kind = Event::Kind::kLinkDown, .port = id, .text = record.last_error});
+    if (change.gone) {
+      release_device(change.port, record);
     }
+    if (change.up) {
+      ++record.attaches;
+    } else {
+      record.last_error = change.text;
+    }
+    tell_({.kind = change.up ? Event::Kind::kLinkUp : Event::Kind::kLinkDown,
+           .port = change.port,
+           .text = change.text});
   }
 }
 

@@ -14,13 +14,12 @@
 #include <vector>
 
 #include "control/bridges.h"
-#include "control/dpdk.h"
+#include "control/device_ports.h"
 #include "control/memif_client.h"
 #include "control/memif_server.h"
 #include "control/reactor.h"
 #include "control/reclaim.h"
 #include "control/status.h"
-#include "control/tap.h"
 #include "control/vxlan.h"
 #include "control/workers.h"
 #include "ports/memif.h"
@@ -117,12 +116,8 @@ class Switch final : private MemifOwner {
  private:
   // A container that invents addresses must not keep the listeners of events busy: what is more is counted as lost.
   static constexpr int kNoticesPerTick = 100;
-  // For the workers to leave a device; they take a burst's time.
-  static constexpr auto kPatience = std::chrono::seconds(2);
 
   struct Record {
-    [[nodiscard]] bool is_up() const { return link != nullptr || is_tunnel || device_state.link; }
-
     std::unique_ptr<Port> port;
     std::shared_ptr<Bridge> bridge;
     MemifPort* memif = nullptr;  // the port, if it is one
@@ -130,9 +125,6 @@ class Switch final : private MemifOwner {
     std::optional<Polling> polling;
     std::optional<IpStation> station;
     bool is_tunnel = false;
-    DevicePort* device = nullptr;  // the port, if it is over one
-    DeviceState device_state{};
-    bool lost = false;  // the device has gone away
     memif::PeerCredentials credentials;
     std::string last_error;
     uint32_t attaches = 0;
@@ -146,6 +138,9 @@ class Switch final : private MemifOwner {
   // With the lock held.
   Status need_bridge(uint16_t number, std::shared_ptr<Bridge>& bridge) const;
   Status need_port(PortId id, Record*& record);
+  [[nodiscard]] bool is_up(PortId id, const Record& record) const {
+    return record.link != nullptr || record.is_tunnel || devices_.is_up(id);
+  }
   [[nodiscard]] PortId free_id() const;
   Status make_port(const PortOptions& options, PortId id, Record& record);
   Status make_memif(const PortOptions& options, PortId id, Record& record);
@@ -153,9 +148,7 @@ class Switch final : private MemifOwner {
   void leave_bridge(PortId id, Record& underlay);
   void return_to_bridge(Record& former);
   Status make_device(const PortOptions& options, PortId id, Record& record);
-  Status open_device(const PortOptions& options, PortId id, const Record& record,
-                     std::unique_ptr<DevicePort>& port);
-  void detach_device(Record& record);
+  void release_device(PortId id, Record& record);
   void look_at_devices();
   void update_members(Bridge& bridge);
   void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
@@ -171,12 +164,13 @@ class Switch final : private MemifOwner {
   Workers workers_;
   Bridges bridges_{shared_, reclaim_};
   Vxlan vxlan_{shared_, reclaim_, workers_};
+  UniqueFd alarm_;
+  DevicePorts devices_;
   std::map<PortId, Record> ports_;
   std::vector<bool> ids_ = std::vector<bool>(kMaxPorts);     // in use, or not yet reclaimed
   std::map<std::pair<uint16_t, PortId>, bool> limits_told_;  // this second; by bridge and port
   uint64_t lost_told_ = 0;                                   // notices
   uint64_t losses_seen_ = 0;                                 // of regions, in the whole process
-  UniqueFd alarm_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   bool closed_ = false;
   Reactor reactor_{lock_};
