@@ -251,7 +251,9 @@ Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit, uint32_t
   // Twice: now, so that nothing finds the port by its old addresses, and after the last burst that still knew the
   // old bridge and may have learned one more.
   bridges_.flush(*before, id, Bridges::Which::kAll);
-  vxlan_.flush(id, true);
+  if (Tunnel* tunnel = vxlan_.find(id)) {
+    tunnel->flush(true);
+  }
   reclaim_.later([this, before, id] { bridges_.flush(*before, id, Bridges::Which::kAll); });
   return {};
 }
@@ -323,6 +325,14 @@ std::vector<PortState> Switch::port_states() {
   return states;
 }
 
+namespace {
+
+Status not_a_tunnel() {
+  return refuse(Code::kInvalid, "the port is not a tunnel");
+}
+
+}  // namespace
+
 // --- addresses -----------------------------------------------------------------------------------------------------
 
 Status Switch::each_mac(uint16_t number, const Visit& visit) {
@@ -364,7 +374,8 @@ Status Switch::add_static_mac(uint16_t number, Mac mac, PortId id,
     return refuse(Code::kInvalid, "the address is zero or a group address");
   }
   if (remote) {
-    if (Status status = vxlan_.add_static(id, mac, *remote); !status.ok()) {
+    Tunnel* const tunnel = vxlan_.find(id);
+    if (Status status = tunnel ? tunnel->add_static(mac, *remote) : not_a_tunnel(); !status.ok()) {
       return status;
     }
   }
@@ -378,8 +389,8 @@ Status Switch::remove_mac(uint16_t number, Mac mac, bool& removed) {
   if (status.ok()) {
     removed = mac != 0 && bridges_.remove_mac(*bridge, mac);
     for (const auto& [id, record] : ports_) {
-      if (record.is_tunnel && record.bridge == bridge) {
-        vxlan_.forget(id, mac);
+      if (Tunnel* tunnel = vxlan_.find(id); tunnel != nullptr && record.bridge == bridge) {
+        tunnel->forget(mac);
       }
     }
   }
@@ -393,8 +404,9 @@ Status Switch::flush_macs(uint16_t number, PortId port, uint32_t& count) {
   if (status.ok()) {
     count = bridges_.flush(*bridge, port, Bridges::Which::kLearned);
     for (const auto& [id, record] : ports_) {
-      if (record.is_tunnel && record.bridge == bridge && (port == kNoPort || port == id)) {
-        vxlan_.flush(id, false);
+      Tunnel* const tunnel = port == kNoPort || port == id ? vxlan_.find(id) : nullptr;
+      if (tunnel != nullptr && record.bridge == bridge) {
+        tunnel->flush(false);
       }
     }
   }
@@ -408,18 +420,27 @@ std::vector<TunnelStatus> Switch::tunnels() {
   return vxlan_.status();
 }
 
-Status Switch::add_remote(PortId tunnel, const IpAddress& remote) {
-  const Guard guard(lock_);
+Status Switch::need_tunnel(PortId id, Tunnel*& tunnel) {
   Record* record = nullptr;
-  const Status status = need_port(tunnel, record);
-  return status.ok() ? vxlan_.add_remote(tunnel, remote) : status;
+  if (Status status = need_port(id, record); !status.ok()) {
+    return status;
+  }
+  tunnel = vxlan_.find(id);
+  return tunnel != nullptr ? Status{} : not_a_tunnel();
 }
 
-Status Switch::remove_remote(PortId tunnel, const IpAddress& remote) {
+Status Switch::add_remote(PortId id, const IpAddress& remote) {
   const Guard guard(lock_);
-  Record* record = nullptr;
-  const Status status = need_port(tunnel, record);
-  return status.ok() ? vxlan_.remove_remote(tunnel, remote) : status;
+  Tunnel* tunnel = nullptr;
+  const Status status = need_tunnel(id, tunnel);
+  return status.ok() ? tunnel->add_remote(remote) : status;
+}
+
+Status Switch::remove_remote(PortId id, const IpAddress& remote) {
+  const Guard guard(lock_);
+  Tunnel* tunnel = nullptr;
+  const Status status = need_tunnel(id, tunnel);
+  return status.ok() ? tunnel->remove_remote(remote) : status;
 }
 
 std::vector<std::optional<IpAddress>> Switch::remotes_of(
@@ -427,7 +448,8 @@ std::vector<std::optional<IpAddress>> Switch::remotes_of(
   const Guard guard(lock_);
   std::vector<std::optional<IpAddress>> remotes;
   for (const auto& [port, mac] : addresses) {
-    remotes.push_back(vxlan_.remote_of(port, mac));
+    const Tunnel* tunnel = vxlan_.find(port);
+    remotes.push_back(tunnel != nullptr ? tunnel->remote_of(mac) : std::nullopt);
   }
   return remotes;
 }

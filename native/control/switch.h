@@ -141,6 +141,7 @@ class Switch final : private MemifOwner {
   [[nodiscard]] bool is_up(PortId id, const Record& record) const {
     return record.link != nullptr || record.is_tunnel || devices_.is_up(id);
   }
+  Status need_tunnel(PortId id, Tunnel*& tunnel);
   [[nodiscard]] PortId free_id() const;
   Status make_port(const PortOptions& options, PortId id, Record& record);
   Status make_memif(const PortOptions& options, PortId id, Record& record);

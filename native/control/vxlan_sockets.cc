@@ -6,6 +6,7 @@
 #include <climits>
 
 #include "control/netns.h"
+#include "vxlan/socket_address.h"
 
 namespace memswitch {
 

@@ -1,4 +1,4 @@
-/** Tunnels by the library: made, shown, changed and refused. Frames through them: test/ports/vxlan.cc, test/interop. */
+/** Tunnels by the library: made, shown, changed and refused. Frames through them: test/ports/vxlan, test/interop. */
 import { Switch } from 'memswitch';
 import { expect, test } from 'vitest';
 
