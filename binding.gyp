@@ -95,6 +95,7 @@
         'native/binding/convert.cc',
         'native/binding/interfaces.cc',
         'native/binding/registry.cc',
+        'native/binding/rows.cc',
         'native/binding/switch_object.cc',
       ],
     },

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import Benchmark from 'benchmark';
 import { checkConfiguration, Switch, type SwitchOptions } from '../switch/index.js';
-import { metrics } from '../switch/metrics.js';
+import { Metrics } from '../switch/metrics/index.js';
 import { built, range } from './programs.js';
 
 interface Figure {
@@ -85,13 +85,13 @@ const folder = mkdtempSync(join(tmpdir(), 'memswitch-bench-'));
 try {
   const options = configuration(folder);
   await using sw = await Switch.start(options);
-  const registry = metrics(sw);
+  const metrics = new Metrics(sw);
   const before = sw.statistics();
   const functions = {
     [`statistics of ${portCount} ports`]: () => sw.statistics(),
     [`rates of ${portCount} ports`]: () => sw.rates(before),
     [`status of ${portCount} ports`]: () => sw.ports(),
-    [`metrics of ${portCount} ports, as text`]: () => registry.metrics(),
+    [`metrics of ${portCount} ports, as text`]: () => metrics.pieces(),
     [`list of ${addressCount} addresses`]: () => sw.macs(),
     [`check of a configuration of ${portCount} ports`]: () => checkConfiguration(options),
   };

@@ -50,6 +50,11 @@ export class Bridges {
     return this.#get(name).id;
   }
 
+  /** Addresses held now, learned and static. */
+  macs(name: string): number {
+    return this.#native.bridgeMacs(this.#get(name).id);
+  }
+
   /** Gives a port the bridge it names. One that does not exist yet is made with defaults, unless the port is refused. */
   join<T>(name: string, use: (id: number) => T): T {
     const isNew = !this.#entries.has(name);
@@ -112,8 +117,8 @@ export class Bridges {
   }
 
   status(name: string, ports: string[]): BridgeStatus {
-    const { id, options } = this.#get(name);
-    return { name, ...options, macs: this.#native.bridgeMacs(id), ports };
+    const { options } = this.#get(name);
+    return { name, ...options, macs: this.macs(name), ports };
   }
 
   #get(name: string): Entry {

@@ -255,6 +255,11 @@ export interface NativeSwitch {
   setPort(port: number, bridge: number, macLimit: number, mtu: number): void;
   removePort(port: number): void;
   portStates(): NativePortState[];
+  /**
+   * Writes the numbers of each port into its row of `rows` (`layout.row`), at its id, and their sums into row 0. Returns the
+   * ids of ports whose row differs from what it held.
+   */
+  readPorts(rows: Float64Array): Uint32Array;
 
   macs(bridge: number, filter: NativeMacFilter): NativeMacTable;
   findMac(bridge: number, mac: bigint): { port: number; age: number } | undefined;
@@ -308,6 +313,10 @@ export interface NativeLayout {
     /** One sentence for people. */
     help: string;
   }[];
+  /** Kinds of protocol errors. */
+  protocolErrors: string[];
+  /** A row of `readPorts`: flags (1: the link is up, 2: over a device), attaches, protocol errors, counters as above. */
+  row: { stride: number; errors: number; counters: number };
   /** Names of the worker counters: loops, busyCycles, idleCycles, sleeps, frames, bursts, burst1 … burst64. */
   worker: string[];
   /** Upper bounds of the burst-size histogram's buckets, in frames. */

@@ -7,7 +7,8 @@ import { parse } from './config/mistakes.js';
 import type { CounterReader, PortCounters } from './counters.js';
 import { invalid, nativeCall, notFound, SwitchError } from './errors.js';
 import { formatMac } from './mac.js';
-import type { NativePortState, NativeSwitch } from './native.js';
+import { type NativePortState, type NativeSwitch, native } from './native.js';
+import type { PortLabels } from './readings.js';
 
 /** What may change on a live port; its link stays up. */
 export interface PortChanges {
@@ -92,6 +93,10 @@ export class Ports {
   readonly #counters: CounterReader;
   readonly #entries = new Map<string, Entry>();
   readonly #names = new Map<number, string>();
+  /** Drops of ports that were removed, by reason; what they drop in the moment of their removal is not in it. */
+  readonly gone: number[] = native.layout.dropReasons.map(() => 0);
+  /** Another number after each change of which ports there are and how they are labelled. */
+  generation = 0;
 
   constructor(owner: NativeSwitch, bridges: Bridges, counters: CounterReader) {
     this.#native = owner;
@@ -122,6 +127,16 @@ export class Ports {
   /** What native code has changed already. */
   change(name: string, options: Port): void {
     this.#get(name).options = options;
+    this.generation++;
+  }
+
+  /** By id. */
+  labels(): Map<number, PortLabels> {
+    const labelled = [...this.#entries].map(([name, { id, options }]): [number, PortLabels] => {
+      const { kind, bridge } = options;
+      return [id, { name, kind, bridge }];
+    });
+    return new Map(labelled);
   }
 
   inBridge(bridge: string): string[] {
@@ -151,6 +166,7 @@ export class Ports {
       );
       this.#entries.set(name, { id, options: complete, prepared });
       this.#names.set(id, name);
+      this.generation++;
     } catch (error) {
       prepared.restore();
       throw error;
@@ -168,14 +184,19 @@ export class Ports {
     this.#bridges.join(bridge, (bridgeId) =>
       this.#call(name, () => this.#native.setPort(entry.id, bridgeId, macLimit, mtu)),
     );
-    entry.options = { ...entry.options, bridge, macLimit, mtu };
+    this.change(name, { ...entry.options, bridge, macLimit, mtu });
   }
 
   remove(name: string): void {
     const { id, prepared } = this.#get(name);
+    const { drops } = this.#counters.port(id);
     this.#call(name, () => this.#native.removePort(id));
+    for (const [index, { name: reason }] of native.layout.dropReasons.entries()) {
+      this.gone[index] = (this.gone[index] ?? 0) + Number(drops[reason]);
+    }
     this.#entries.delete(name);
     this.#names.delete(id);
+    this.generation++;
     this.#call(name, () => prepared.restore());
   }
 

@@ -11,6 +11,7 @@ import { type MacFilter, type MacList, Macs } from './macs.js';
 import { nameEvent } from './name-event.js';
 import { type NativeEvent, type NativeSwitch, native } from './native.js';
 import { type PortChanges, type PortStatus, Ports } from './ports.js';
+import { allPorts, type PortLabels, PortReadings, type Readings } from './readings.js';
 import { type Rates, ratesBetween, type Sample, type Statistics } from './statistics.js';
 import {
   type Drop,
@@ -236,6 +237,27 @@ export class Switch {
     const ports = this.#open().#ports.counters();
     const workers = this.#configuration.workers.map((_, index) => this.#counters.worker(index));
     return { time: performance.now(), ports, workers };
+  }
+
+  /**
+   * Makes a way to read what metrics are made of, for one consumer; see readings.ts.
+   * @internal
+   */
+  reader(): () => Readings {
+    const numbers = new PortReadings(this.#native);
+    let ports = new Map<number, PortLabels>();
+    let generation = -1;
+    return () => {
+      const moved = this.#open() && numbers.look();
+      if (generation !== this.#ports.generation) {
+        generation = this.#ports.generation;
+        ports = this.#ports.labels();
+      }
+      const gone = this.#ports.gone;
+      const dropped = gone.map((count, reason) => count + numbers.drops(allPorts, reason));
+      const macs = new Map(this.#bridges.names().map((name) => [name, this.#bridges.macs(name)]));
+      return { generation, ports, moved, numbers, dropped, macs };
+    };
   }
 
   /** What happened a second since an earlier {@link statistics} of this switch. */

@@ -7,6 +7,8 @@
 #include <climits>
 #include <cmath>
 
+#include "binding/rows.h"
+
 namespace memswitch::binding {
 
 namespace {
@@ -451,6 +453,12 @@ Napi::Object layout(Napi::Env env) {
     reasons.Set(reasons.Length(), reason);
   }
   object.Set("dropReasons", reasons);
+  Napi::Array errors = Napi::Array::New(env);
+  for (size_t fault = 1; fault < memif::kFaults; ++fault) {
+    errors.Set(errors.Length(), memif::kFaultTexts[fault].name);
+  }
+  object.Set("protocolErrors", errors);
+  object.Set("row", row_layout(env));
   Napi::Array worker = Napi::Array::New(env);
   Napi::Array bounds = Napi::Array::New(env);
   for (const char* name : {"loops", "busyCycles", "idleCycles", "sleeps", "frames", "bursts"}) {

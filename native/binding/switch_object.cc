@@ -2,6 +2,7 @@
 
 #include "binding/convert.h"
 #include "binding/registry.h"
+#include "binding/rows.h"
 
 namespace memswitch::binding {
 
@@ -51,6 +52,7 @@ Napi::Function SwitchObject::define(Napi::Env env) {
                          InstanceMethod<&SwitchObject::set_port>("setPort"),
                          InstanceMethod<&SwitchObject::remove_port>("removePort"),
                          InstanceMethod<&SwitchObject::port_states>("portStates"),
+                         InstanceMethod<&SwitchObject::read_ports>("readPorts"),
                          InstanceMethod<&SwitchObject::macs>("macs"),
                          InstanceMethod<&SwitchObject::find_mac>("findMac"),
                          InstanceMethod<&SwitchObject::add_static_mac>("addStaticMac"),
@@ -143,6 +145,18 @@ Napi::Value SwitchObject::port_states(const Napi::CallbackInfo& info) {
   for (uint32_t i = 0; i < states.size(); ++i) {
     list.Set(i, port_state(info.Env(), states[i]));
   }
+  return list;
+}
+
+Napi::Value SwitchObject::read_ports(const Napi::CallbackInfo& info) {
+  auto rows = info[0].As<Napi::Float64Array>();
+  if (rows.ElementLength() != kMaxPorts * kRowStride) {
+    throw Napi::TypeError::New(info.Env(), "rows: must have layout.row.stride numbers a port");
+  }
+  const std::vector<uint32_t> changed =
+      read_port_rows(*switch_, {rows.Data(), rows.ElementLength()});
+  auto list = Napi::Uint32Array::New(info.Env(), changed.size());
+  std::copy(changed.begin(), changed.end(), list.Data());
   return list;
 }
 

@@ -27,6 +27,7 @@ class SwitchObject final : public Napi::ObjectWrap<SwitchObject> {
   void set_port(const Napi::CallbackInfo& info);
   void remove_port(const Napi::CallbackInfo& info);
   Napi::Value port_states(const Napi::CallbackInfo& info);
+  Napi::Value read_ports(const Napi::CallbackInfo& info);
   Napi::Value macs(const Napi::CallbackInfo& info);
   Napi::Value find_mac(const Napi::CallbackInfo& info);
   void add_static_mac(const Napi::CallbackInfo& info);

@@ -325,6 +325,20 @@ std::vector<PortState> Switch::port_states() {
   return states;
 }
 
+std::vector<PortBrief> Switch::port_briefs() {
+  const Guard guard(lock_);
+  std::vector<PortBrief> briefs;
+  briefs.reserve(ports_.size());
+  for (const auto& [id, record] : ports_) {
+    briefs.push_back({.id = id,
+                      .link = is_up(id, record),
+                      .is_device = devices_.contains(id),
+                      .attaches = record.attaches,
+                      .protocol_errors = record.protocol_errors});
+  }
+  return briefs;
+}
+
 namespace {
 
 Status not_a_tunnel() {

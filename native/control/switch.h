@@ -59,6 +59,15 @@ struct PortState {
   DeviceStatistics statistics{};        // of the device
 };
 
+// What a scrape asks of a port, without a text.
+struct PortBrief {
+  PortId id = kNoPort;
+  bool link = false;
+  bool is_device = false;
+  uint32_t attaches = 0;
+  FaultCounts protocol_errors{};
+};
+
 struct Event {
   enum class Kind { kLinkUp, kLinkDown, kProtocolError, kMove, kPortFull, kTableFull, kLost };
   Kind kind;
@@ -88,6 +97,7 @@ class Switch final : private MemifOwner {
   Status set_port(PortId port, uint16_t bridge, uint32_t mac_limit, uint32_t max_frame);
   Status remove_port(PortId port);
   std::vector<PortState> port_states();
+  std::vector<PortBrief> port_briefs();
 
   using Visit = std::function<void(const MacTable::Entry& entry, uint16_t age_s)>;
   Status each_mac(uint16_t bridge, const Visit& visit);

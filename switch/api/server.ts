@@ -4,7 +4,7 @@ import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { parse } from '../config/mistakes.js';
 import { SwitchError } from '../errors.js';
-import { metrics } from '../metrics.js';
+import { Metrics } from '../metrics/index.js';
 import type { Switch } from '../switch.js';
 import { failureOf } from './failure.js';
 import { toJson } from './json.js';
@@ -51,10 +51,19 @@ function createServer(sw: Switch): FastifyInstance {
   }
   const document = openApi(routes);
   server.get('/openapi.json', () => document);
-  const registry = metrics(sw);
+  const metrics = new Metrics(sw);
   server.get('/metrics', async (_request, reply) => {
-    reply.header('content-type', registry.contentType).serializer(String);
-    return registry.metrics();
+    const pieces = await metrics.pieces();
+    reply.hijack();
+    reply.raw.writeHead(200, {
+      'content-type': metrics.contentType,
+      'content-length': pieces.reduce((length, piece) => length + piece.length, 0),
+    });
+    reply.raw.cork();
+    for (const piece of pieces) {
+      reply.raw.write(piece);
+    }
+    reply.raw.end();
   });
   return server;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { toJson } from '../../switch/api/json.js';
+import { lintMetrics } from './prometheus.js';
 import { daemon, folder, memswitch } from './support.js';
 
 interface Answer {
@@ -172,9 +173,11 @@ test('metrics have the names and labels of the design', async () => {
   const { api } = await served();
   const { text, type } = await call(api, 'GET', '/metrics');
   expect(type).toMatch(/^text\/plain; version=0.0.4/);
+  expect(lintMetrics(text)).toEqual([]);
   expect(text).toContain('memswitch_port_rx_frames_total{port="web",kind="memif",bridge="blue"} 0');
   expect(text).toContain('memswitch_port_tx_bytes_total{port="web",kind="memif",bridge="blue"} 0');
-  expect(text).toContain('memswitch_port_dropped_frames_total{port="web",reason="ring_full"} 0');
+  expect(text).toContain('# TYPE memswitch_port_dropped_frames_total counter');
+  expect(text).toContain('memswitch_dropped_frames_total{reason="ring_full",side="tx"} 0');
   expect(text).toContain('memswitch_port_up{port="web",kind="memif",bridge="blue"} 0');
   expect(text).toContain('memswitch_mac_entries{bridge="blue"} 0');
   expect(text).toMatch(/^memswitch_worker_busy_cycles_total\{worker="0"\} \d+$/m);

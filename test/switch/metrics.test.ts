@@ -1,0 +1,129 @@
+/** The metrics: their format, and that they are the switch's counters at every moment, however lines are kept. */
+import { join } from 'node:path';
+import { Switch } from 'memswitch';
+import { describe, expect, test } from 'vitest';
+import { Metrics } from '../../switch/metrics/index.js';
+import { lintMetrics, parseMetrics } from './prometheus.js';
+import { begin, folder, loadPair, memif, until } from './support.js';
+
+async function started() {
+  const path = folder();
+  const sockets = { web: join(path, 'web.sock'), db: join(path, 'db.sock') };
+  const sw = await Switch.start({ ports: { web: memif(sockets.web), db: memif(sockets.db) } });
+  return { sw, sockets, path };
+}
+
+async function textOf(metrics: Metrics): Promise<string> {
+  return Buffer.concat(await metrics.pieces()).toString();
+}
+
+/** Every value of a metric by the values of its labels. */
+function values(text: string, name: string): Record<string, number> {
+  const { samples = [] } = parseMetrics(text).get(name) ?? {};
+  return Object.fromEntries(
+    samples.map(({ labels, value }) => [Object.values(labels).join(' '), value]),
+  );
+}
+
+test('are what promtool accepts, and each port and reason is what the switch counts', async () => {
+  const { sw, sockets, path } = await started();
+  await using _ = sw;
+  const metrics = new Metrics(sw);
+  const other = new Metrics(sw);
+  async function compare(what: string) {
+    // A load that stands still: one scrape and one list are of the same counters.
+    const text = await textOf(metrics);
+    expect(lintMetrics(text), what).toEqual([]);
+    expect((await textOf(other)).split('\nmemswitch_worker')[0], what).toBe(
+      text.split('\nmemswitch_worker')[0],
+    );
+    const ports = sw.ports();
+    const by = (read: (port: (typeof ports)[number]) => number) =>
+      Object.fromEntries(ports.map((port) => [`${port.name} memif ${port.bridge}`, read(port)]));
+    expect(values(text, 'memswitch_port_rx_frames_total'), what).toEqual(
+      by(({ rx }) => Number(rx.frames)),
+    );
+    expect(values(text, 'memswitch_port_tx_bytes_total'), what).toEqual(
+      by(({ tx }) => Number(tx.bytes)),
+    );
+    expect(values(text, 'memswitch_port_up'), what).toEqual(
+      by(({ link }) => (link === 'up' ? 1 : 0)),
+    );
+    const drops = sw
+      .drops()
+      .map(({ port, reason, frames }) => [`${port} ${reason}`, Number(frames)]);
+    expect(values(text, 'memswitch_port_dropped_frames_total'), what).toEqual(
+      Object.fromEntries(drops),
+    );
+    return text;
+  }
+  await compare('at the start');
+  const [left, right] = loadPair(sockets.web, sockets.db);
+  await until('both attached', () => sw.ports().every(({ link }) => link === 'up'));
+  await compare('attached');
+  begin(left, right);
+  await until('traffic', () => sw.port('db').rx.frames > 10_000n);
+  left.stdin?.end();
+  right.stdin?.end();
+  await until('both gone', () => sw.ports().every(({ link }) => link === 'down'));
+  const { db: before = 0 } = values(await compare('gone'), 'memswitch_port_attaches_total');
+  expect(before).toBe(0);
+  await sw.addPort('third', memif(join(path, 'third.sock'), 'red'));
+  await compare('a third');
+  await sw.setPort('web', { bridge: 'red' });
+  const text = await compare('moved');
+  expect(text).toContain('memswitch_port_rx_frames_total{port="web",kind="memif",bridge="red"}');
+  await sw.removePort('web');
+  await compare('removed');
+  await sw.addPort('web', memif(sockets.web));
+  await compare('there again, with counters from zero');
+});
+
+describe('drops', () => {
+  test('have every reason for the whole, which never falls, and for ports those that happened', async () => {
+    const { sw, sockets } = await started();
+    await using _ = sw;
+    const metrics = new Metrics(sw);
+    const total = async () =>
+      values(await textOf(metrics), 'memswitch_dropped_frames_total')['no_destination rx'];
+    expect(await total()).toBe(0);
+    // Nobody is at the other side: frames to it have nowhere to go.
+    const [left] = loadPair(sockets.web, join(sockets.web, 'nobody'));
+    await until('attached', () => sw.port('web').link === 'up');
+    begin(left);
+    await until('drops', () => (sw.port('web').drops.no_destination ?? 0n) > 0n);
+    left.kill('SIGKILL');
+    await until('gone', () => sw.port('web').link === 'down');
+    const dropped = Number(sw.port('web').drops.no_destination);
+    expect(await total()).toBe(dropped);
+    expect(await textOf(metrics)).toContain(
+      `memswitch_port_dropped_frames_total{port="web",reason="no_destination"} ${dropped}\n`,
+    );
+    await sw.removePort('web');
+    expect(await total()).toBe(dropped);
+    expect(await textOf(metrics)).not.toContain('reason="no_destination"} ');
+  });
+});
+
+describe('the checker of this test', () => {
+  const good = '# HELP a_total A.\n# TYPE a_total counter\na_total{b="c"} 1\n';
+  test.each([
+    ['a counter without _total', good.replaceAll('a_total', 'a')],
+    ['no help', good.replace(/^.*\n/, '')],
+    ['a value twice', `${good}a_total{b="c"} 2\n`],
+    ['a negative counter', good.replace('} 1', '} -1')],
+    ['an odd name', good.replaceAll('a_total', 'A_total')],
+  ])('complains about %s', (_, text) => {
+    expect(lintMetrics(good)).toEqual([]);
+    expect(lintMetrics(text)).not.toEqual([]);
+  });
+
+  test.each([
+    ['a metric in two places', `${good}# HELP b_total B.\n# TYPE b_total counter\n${good}`],
+    ['a quote that is not escaped', good.replace('"c"', '"c"d"')],
+    ['a sample of another metric', `${good}b_total 1\n`],
+    ['a last line without end', good.trimEnd()],
+  ])('refuses %s', (_, text) => {
+    expect(() => parseMetrics(text)).toThrow();
+  });
+});
