@@ -63,6 +63,7 @@
         'native/control/device_ports.cc',
         'native/control/disposal.cc',
         'native/control/dpdk.cc',
+        'native/control/endpoint.cc',
         'native/control/memif_client.cc',
         'native/control/memif_server.cc',
         'native/control/netlink.cc',
@@ -93,6 +94,7 @@
       'sources': [
         'native/binding/addon.cc',
         'native/binding/convert.cc',
+        'native/binding/endpoint_object.cc',
         'native/binding/interfaces.cc',
         'native/binding/registry.cc',
         'native/binding/rows.cc',

@@ -10,6 +10,11 @@ export type { MemifOptions } from '../ports/memif.js';
 export type { TapOptions } from '../ports/tap.js';
 export type { VfOptions } from '../ports/vf.js';
 export type { VxlanOptions } from '../ports/vxlan.js';
+export {
+  MemifClient,
+  type MemifClientOptions,
+  type MemifClientStatistics,
+} from './attach/memif-client.js';
 export type { BridgeStatus } from './bridges.js';
 export type { Configuration } from './config/check.js';
 export { checkConfiguration } from './config/check.js';

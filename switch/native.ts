@@ -324,6 +324,8 @@ export interface NativeLayout {
 }
 
 export interface NativeLimits {
+  /** Frames that are moved together. */
+  burst: number;
   workers: number;
   ports: number;
   bridges: number;
@@ -367,12 +369,56 @@ export interface NativeInterface {
   addresses: string[];
 }
 
+/** One end of a memif connection that is no port of a switch. */
+export interface NativeEndpoint {
+  /** Starts: from now on the callback is told. Once. */
+  open(): void;
+  /** Whether the process stays alive for it; at first it does. */
+  setReferenced(referenced: boolean): void;
+  /** Takes up a link that the callback was told of, or none (null); queues are the link's from now on. */
+  adopt(link: unknown): NativeLink | null;
+  /**
+   * Frame i is at `places[3i]` (region), `places[3i + 1]` (offset), `places[3i + 2]` (length), region `inPieces`: see
+   * joined(). At most `burst` frames, which stay there until release().
+   */
+  receive(queue: number, places: Uint32Array): number;
+  /** A copy of a frame that lies in several pieces. */
+  joined(queue: number, index: number): Buffer;
+  release(queue: number): void;
+  /** Asks for the next event `frames` of the queue. True: frames wait already, nothing was asked. */
+  arm(queue: number): boolean;
+  /**
+   * Copies at most `burst` frames from the first on into the ring; returns how many are done. `result`: frames sent, their
+   * bytes, frames passed over because they are longer than the ring's buffers together.
+   */
+  send(queue: number, frames: readonly Uint8Array[], first: number, result: Uint32Array): number;
+  /** Room for frames, to be written in place: places as of receive(), as many as there are, at most `places.length / 3`. */
+  reserve(queue: number, places: Uint32Array): number;
+  /** Sends the first of what was reserved with these lengths, and gives up the rest. */
+  commit(queue: number, lengths: Uint32Array): void;
+  /** Idempotent. */
+  close(): void;
+}
+
+export interface NativeLink {
+  peer: string;
+  queues: number;
+  ringSize: number;
+  /** The shared memory, by region; it lives as long as somebody has an array of it. */
+  regions: ArrayBuffer[];
+}
+
 export interface NativeAddon {
   Switch: new (
     options: NativeSwitchOptions,
     /** Called on the thread that made the switch; does not keep the process alive. */
     onEvents: (events: NativeEvent[]) => void,
   ) => NativeSwitch;
+  Endpoint: new (
+    options: NativeMemifOptions & { name: string },
+    /** Called on the thread that made it: `up` with a link for adopt(), `down` with the reason, `frames` with the queue. */
+    onEvent: (type: 'up' | 'down' | 'frames', what: unknown) => void,
+  ) => NativeEndpoint;
   /** Runs a worker's poll loop on the calling thread until `stop()`. Once for each worker. */
   runWorker(token: number, worker: number): void;
   /** Stops the workers of all switches of this process: for 'exit' hooks, where nothing can be awaited. */

@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "binding/convert.h"
+#include "binding/endpoint_object.h"
 #include "binding/interfaces.h"
 #include "binding/registry.h"
 #include "binding/switch_object.h"
@@ -42,6 +43,7 @@ Napi::Value device_buffers(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Switch", SwitchObject::define(env));
+  exports.Set("Endpoint", EndpointObject::define(env));
   exports.Set("runWorker", Napi::Function::New(env, run_worker, "runWorker"));
   exports.Set("stopAll", Napi::Function::New(
                              env, [](const Napi::CallbackInfo&) { stop_all(); }, "stopAll"));

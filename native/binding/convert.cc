@@ -278,6 +278,17 @@ TapOptions tap_options(const Napi::Object& tap) {
 
 }  // namespace
 
+EndpointOptions endpoint_options(const Napi::Object& memif) {
+  PortOptions port;
+  add_memif_options(memif, port);
+  memif::ClientOptions client = client_options(port, text(memif.Get("name"), "name", 31));
+  return {.is_client = port.is_client,
+          .place = std::move(port.place),
+          .interface = std::move(port.interface),
+          .allowed = std::move(port.allowed),
+          .client = std::move(client)};
+}
+
 PortOptions port_options(const Napi::Object& options) {
   PortOptions port;
   port.bridge = static_cast<uint16_t>(number(options.Get("bridge"), "bridge", 1, kMaxBridges));
@@ -412,6 +423,7 @@ Napi::Object event(Napi::Env env, const Event& event) {
 
 Napi::Object limits(Napi::Env env) {
   Napi::Object object = Napi::Object::New(env);
+  object.Set("burst", kBurst);
   object.Set("workers", kMaxWorkers);
   object.Set("ports", kMaxPorts - 1);
   object.Set("bridges", kMaxBridges - 1);

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "control/endpoint.h"
 #include "control/status.h"
 #include "control/switch.h"
 
@@ -29,6 +30,7 @@ uint32_t max_frame(const Napi::Value& mtu);
 
 std::vector<WorkerOptions> worker_options(const Napi::Object& options);
 BridgeOptions bridge_options(const Napi::Object& options);
+EndpointOptions endpoint_options(const Napi::Object& memif);
 PortOptions port_options(const Napi::Object& options);
 IpAddress address(const Napi::Value& value, const char* name);
 Napi::Object tunnel_status(Napi::Env env, const TunnelStatus& status);

@@ -54,9 +54,9 @@ void Reactor::stop() {
   }
 }
 
-void Reactor::watch(int fd, Callback callback) {
+void Reactor::watch(int fd, Callback callback, bool on_change) {
   watched_[fd] = std::move(callback);
-  epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+  epoll_event event{.events = on_change ? EPOLLIN | EPOLLET : EPOLLIN, .data = {.fd = fd}};
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
 }
 

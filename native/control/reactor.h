@@ -28,7 +28,8 @@ class Reactor {
   void stop();
 
   // Calls back when `fd` is readable or has hung up, as long as it stays so.
-  void watch(int fd, Callback callback);
+  // `on_change`: only once for each time it becomes so, and nobody need read it; for an eventfd that a peer shares.
+  void watch(int fd, Callback callback, bool on_change = false);
   void unwatch(int fd);
 
  private:

@@ -170,6 +170,18 @@ Status Switch::make_port(const PortOptions& options, PortId id, Record& record) 
   return options.vxlan ? make_tunnel(options, id, record) : make_memif(options, id, record);
 }
 
+memif::ClientOptions client_options(const PortOptions& options, const std::string& name) {
+  const uint8_t cache_line = options.interface.cache_line;
+  return {.id = options.place.id,
+          .name = name,
+          .secret = options.interface.secret,
+          .queues = options.interface.queues,
+          .log2_ring_size = options.interface.log2_ring_size,
+          .buffer_size = options.buffer_size,
+          .mode = options.interface.mode,
+          .cache_line = cache_line == 0 ? memif::kCacheLine : cache_line};
+}
+
 Status Switch::make_memif(const PortOptions& options, PortId id, Record& record) {
   if (!options.is_client) {
     if (Status status = server_.add(options.place, id, options.interface, options.allowed);
@@ -182,15 +194,7 @@ Status Switch::make_memif(const PortOptions& options, PortId id, Record& record)
   record.port = std::move(port);
   if (options.is_client) {
     client_.add(options.place.socket, options.place.netns, id,
-                {.id = options.place.id,
-                 .name = "memswitch",
-                 .secret = options.interface.secret,
-                 .queues = options.interface.queues,
-                 .log2_ring_size = options.interface.log2_ring_size,
-                 .buffer_size = options.buffer_size,
-                 .mode = options.interface.mode,
-                 .cache_line = options.interface.cache_line == 0 ? memif::kCacheLine
-                                                                 : options.interface.cache_line});
+                client_options(options, "memswitch"));
   }
   return {};
 }

@@ -42,6 +42,9 @@ struct PortOptions {
   std::optional<TapOptions> tap{};        // likewise
 };
 
+// What a port in the client's role brings.
+memif::ClientOptions client_options(const PortOptions& options, const std::string& name);
+
 using FaultCounts = std::array<uint32_t, memif::kFaults>;
 
 struct PortState {
