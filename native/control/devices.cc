@@ -169,7 +169,8 @@ Status Device::configure() {
     conf.rx_adv_conf.rss_conf.rss_hf = fields;
   }
   conf.txmode.offloads =
-      info_.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MT_LOCKFREE);
+      info_.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MT_LOCKFREE |
+                               RTE_ETH_TX_OFFLOAD_UDP_CKSUM);
   conf.intr_conf.lsc = (*info_.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
   conf.intr_conf.rmv = (*info_.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0;
   conf.intr_conf.rxq = interrupts_;
@@ -245,6 +246,7 @@ Status Device::start() {
             .shares_queues = (info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MT_LOCKFREE) != 0,
             .chains = chains_,
             .pads = !is_virtual(),
+            .checksums = (info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0,
             .longest = chains_ ? longest : std::min<uint32_t>(longest, room_),
             .pool = pool_.get()});
   make_queues();

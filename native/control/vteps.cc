@@ -34,9 +34,14 @@ Status Vteps::open_port(const VtepOptions& options, Port* carrier, OwnEnd& end) 
   if (carrier == nullptr) {
     return refuse(Code::kInvalid, "the underlay must be a port that is not a tunnel");
   }
-  if (carries(options.underlay)) {
-    return refuse(Code::kInUse,
-                  "the underlay has another VTEP; a port carries one address and UDP port");
+  const bool taken = std::ranges::any_of(ends_, [&](const auto& other) {
+    const VtepOptions& its = other->options;
+    return its.underlay == options.underlay && its.local == options.local &&
+           its.vlan == options.vlan && its.mac != options.mac;
+  });
+  if (taken) {
+    return refuse(Code::kInUse, "another tunnel at " + options.local.text() +
+                                    " has another Ethernet address; one IP address has one");
   }
   std::vector<PortCounters*> counters;
   for (size_t w = 0; w < workers_.size(); ++w) {
@@ -100,14 +105,14 @@ void Vteps::leave(const std::shared_ptr<OwnEnd>& end, const VxlanPort& tunnel) {
   if (!end->tunnels.empty()) {
     publish(*end);
   } else {
-    close(*end);
     std::erase(ends_, end);
+    close(*end);
   }
 }
 
 Status Vteps::listen(OwnEnd& end, VxlanPort& first) {
   if (end.carrier != nullptr) {
-    end.carrier->vtep.store(end.port.get());
+    publish_ends(*end.carrier);
     return {};
   }
   end.queue = std::make_unique<KernelRxQueue>(first, *end.kernel);
@@ -118,16 +123,36 @@ Status Vteps::listen(OwnEnd& end, VxlanPort& first) {
 
 void Vteps::close(OwnEnd& end) {
   if (end.carrier != nullptr) {
-    end.carrier->vtep.store(nullptr);
+    publish_ends(*end.carrier);
   } else if (RxQueue* queue = end.queue.get()) {
     workers_.remove({&queue, 1});
   }
 }
 
 bool Vteps::carries(PortId underlay) const {
-  return std::ranges::any_of(ends_, [underlay](const auto& end) {
-    return end->carrier != nullptr && end->options.underlay == underlay;
-  });
+  return carried_.contains(underlay);
+}
+
+void Vteps::publish_ends(Port& port) {
+  auto next = std::make_unique<VxlanCarrier::Ends>();
+  for (const auto& end : ends_) {
+    if (end->carrier == &port) {
+      next->push_back(end->port.get());
+    }
+  }
+  if (next->empty()) {
+    port.vtep.store(nullptr);
+    reclaim_.later([gone = std::make_shared<Carried>(std::move(carried_.at(port.id())))] {});
+    carried_.erase(port.id());
+    return;
+  }
+  Carried& carried = carried_[port.id()];
+  if (!carried.carrier) {
+    carried.carrier = std::make_unique<VxlanCarrier>(port, workers_.size());
+  }
+  carried.carrier->ends.store(next.get(), std::memory_order_seq_cst);
+  reclaim_.retire(std::exchange(carried.ends, std::move(next)));
+  port.vtep.store(carried.carrier.get(), std::memory_order_seq_cst);
 }
 
 void Vteps::publish(OwnEnd& end) {

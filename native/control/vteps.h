@@ -11,6 +11,7 @@
 #include "control/workers.h"
 #include "dataplane/worker.h"
 #include "ports/vxlan.h"
+#include "ports/vxlan_carrier.h"
 #include "ports/vxlan_kernel_rx.h"
 #include "ports/vxlan_port.h"
 
@@ -48,12 +49,20 @@ class Vteps {
   Status open_port(const VtepOptions& options, Port* carrier, OwnEnd& end);
   Status listen(OwnEnd& end, VxlanPort& first);
   void close(OwnEnd& end);
+  void publish_ends(Port& carrier);
   void publish(OwnEnd& end);
 
   Shared& shared_;
   Reclaim& reclaim_;
   Workers& workers_;
   std::vector<std::shared_ptr<OwnEnd>> ends_;
+
+  // A port that is an underlay, and the ends there.
+  struct Carried {
+    std::unique_ptr<VxlanCarrier> carrier;
+    std::unique_ptr<const VxlanCarrier::Ends> ends;  // what carrier->ends points to
+  };
+  std::map<PortId, Carried> carried_;
 };
 
 }  // namespace memswitch

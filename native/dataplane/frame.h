@@ -44,7 +44,11 @@ struct Frame {
   uint32_t first_length;  // the first piece
   uint16_t segment;       // further pieces: Burst::segments[segment, segment + segments)
   uint16_t segments;
-  bool shared = false;  // goes to several ports: none may take its buffer
+  bool shared = false;   // goes to several ports: none may take its buffer
+  bool checked = false;  // the device it came from found its IP and UDP checksums right
+  // Of a datagram whose UDP checksum is still that of its pseudo header alone: where its IP header is. The device is to
+  // finish it (Port::finishes_checksums). 0: it is complete.
+  uint8_t unfinished = 0;
 };
 
 static_assert(sizeof(Frame) == 32);

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <rte_ethdev.h>
+#include <rte_ip.h>
 #include <rte_lcore.h>
 #include <sys/timerfd.h>
 
@@ -196,16 +197,80 @@ rte_mbuf* copy_of(const Burst& burst, uint8_t index, rte_mempool* pool) {
   return copy.take();
 }
 
-// The frame's own buffer, if it may leave: nobody else gets the frame, it is all that is in the buffer (a tunnel's
-// payload is a part of one), and the device takes it as it is.
-rte_mbuf* hand_over(Frame& frame, bool chains) {
+// Of a buffer with one owner that is all of a frame's: whether something may be put in it.
+bool is_ours(rte_mbuf& buffer) {
+  return buffer.nb_segs == 1 && RTE_MBUF_DIRECT(&buffer) && rte_mbuf_refcnt_read(&buffer) == 1;
+}
+
+// Makes the buffer begin at `at`, inside it, with the frame's length.
+void reshape(rte_mbuf& buffer, std::byte* at, uint32_t length) {
+  buffer.data_off = static_cast<uint16_t>(at - static_cast<std::byte*>(buffer.buf_addr));
+  buffer.data_len = static_cast<uint16_t>(length);
+  buffer.pkt_len = length;
+}
+
+// Of a frame that begins outside its buffer, since a tunnel has put headers in front: where in the buffer they belong, so
+// that what follows them stays where it is. Null: there is no room, or the frame lies otherwise.
+std::byte* place_of_headers(const rte_mbuf& buffer, const Frame& frame, const Burst& burst) {
+  auto* const base = static_cast<std::byte*>(buffer.buf_addr);
+  std::byte* const end = base + buffer.buf_len;
+  if (frame.segments == 0) {
+    std::byte* const at = base + std::min<uint32_t>(RTE_PKTMBUF_HEADROOM, buffer.buf_len);
+    return end - at >= static_cast<ptrdiff_t>(frame.length) ? at : nullptr;
+  }
+  const Segment& rest = burst.pieces[frame.segment];
+  const bool inside = rest.data >= base && rest.data + rest.length <= end;
+  const bool room = rest.data - base >= static_cast<ptrdiff_t>(frame.first_length);
+  return frame.segments == 1 && inside && room
+             ? base + (rest.data - base) - static_cast<ptrdiff_t>(frame.first_length)
+             : nullptr;
+}
+
+// A tunnel has taken its headers off, or put them on: the same is done to the buffer.
+bool fit(rte_mbuf& buffer, const Frame& frame, const Burst& burst) {
+  if (!is_ours(buffer)) {
+    return false;
+  }
+  auto* const base = static_cast<std::byte*>(buffer.buf_addr);
+  if (frame.data >= base && frame.data < base + buffer.buf_len) {
+    const bool whole = frame.segments == 0 && frame.data + frame.length <= base + buffer.buf_len;
+    if (whole) {
+      reshape(buffer, base + (frame.data - base), frame.length);
+    }
+    return whole;
+  }
+  std::byte* const at = place_of_headers(buffer, frame, burst);
+  if (at == nullptr) {
+    return false;
+  }
+  std::memcpy(at, frame.data, frame.first_length);
+  reshape(buffer, at, frame.length);
+  return true;
+}
+
+// The frame's own buffer, if it may leave: nobody else gets the frame, and the device takes it as it is.
+rte_mbuf* hand_over(Burst& burst, uint8_t index, bool chains) {
+  Frame& frame = burst.frames[index];
   rte_mbuf* const buffer = buffer_of(frame);
-  if (buffer == nullptr || frame.shared || (buffer->nb_segs > 1 && !chains) ||
-      frame.length != buffer->pkt_len || frame.data != rte_pktmbuf_mtod(buffer, const std::byte*)) {
+  if (buffer == nullptr || frame.shared || (buffer->nb_segs > 1 && !chains)) {
+    return nullptr;
+  }
+  const bool as_it_came =
+      frame.length == buffer->pkt_len && frame.data == rte_pktmbuf_mtod(buffer, const std::byte*);
+  if (!as_it_came && !fit(*buffer, frame, burst)) {
     return nullptr;
   }
   frame.buffer = nullptr;
   return buffer;
+}
+
+// IPv4's own checksum is there already.
+void ask_for_checksum(rte_mbuf& buffer, uint8_t ip) {
+  const auto version = *rte_pktmbuf_mtod_offset(&buffer, const uint8_t*, ip) >> 4;
+  buffer.l2_len = ip & 0x7fU;  // as many bits as the field has
+  buffer.l3_len = version == 4 ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
+  buffer.ol_flags |=
+      RTE_MBUF_F_TX_UDP_CKSUM | (version == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
 }
 
 void pad(rte_mbuf& buffer) {
@@ -221,6 +286,7 @@ void pad(rte_mbuf& buffer) {
 
 void EthdevPort::set_path(const EthdevPath& path) {
   path_ = path;
+  finishes_checksums = path.checksums;
   for (uint16_t q = 0; q < path.tx_queues; ++q) {
     turns_.push_back(std::make_unique<TxTurn>());
   }
@@ -234,7 +300,7 @@ void EthdevPort::prepare(Batch& batch, Burst& burst, std::span<const uint8_t> wh
       counters.drop(Drop::kTooLong);
       continue;
     }
-    rte_mbuf* buffer = hand_over(frame, path_.chains);
+    rte_mbuf* buffer = hand_over(burst, index, path_.chains);
     if (buffer == nullptr) {
       buffer = copy_of(burst, index, path_.pool);
     }
@@ -244,6 +310,9 @@ void EthdevPort::prepare(Batch& batch, Burst& burst, std::span<const uint8_t> wh
     }
     if (path_.pads) {
       pad(*buffer);
+    }
+    if (frame.unfinished != 0) [[unlikely]] {
+      ask_for_checksum(*buffer, frame.unfinished);
     }
     batch.buffers[batch.count++] = buffer;
   }

@@ -54,8 +54,9 @@ struct EthdevPath {
   uint16_t tx_queues = 1;
   bool shares_queues = false;  // the device takes bursts of several threads at once (MT_LOCKFREE)
   bool chains = false;         // and frames in several buffers (MULTI_SEGS)
-  bool pads = false;     // a wire is behind it: frames have at least 60 bytes (IEEE 802.3 3.2.8)
-  uint32_t longest = 0;  // frame; without chains it fits one buffer of the pool
+  bool pads = false;       // a wire is behind it: frames have at least 60 bytes (IEEE 802.3 3.2.8)
+  bool checksums = false;  // it fills in UDP checksums (UDP_CKSUM)
+  uint32_t longest = 0;    // frame; without chains it fits one buffer of the pool
   rte_mempool* pool = nullptr;
 };
 

@@ -85,6 +85,7 @@ class Port {
   [[nodiscard]] PortId id() const { return id_; }
 
   std::atomic<uint32_t> max_frame{kMaxFrame};  // bytes; by the port's MTU
+  bool finishes_checksums = false;             // takes frames with Frame::unfinished set
   bool split_horizon = false;   // no frame goes from one such port to another (RFC 4762, 4.4)
   Quota macs;                   // learned addresses behind this port
   std::atomic<Bridge*> bridge;  // written by control threads; null while the port is being removed

@@ -31,6 +31,9 @@ class Underlay {
   virtual void send(Burst& burst, std::span<const Parcel> parcels, VxlanPort& tunnel,
                     uint16_t worker, PortCounters& counters) = 0;
 
+  // As Port::settle().
+  virtual void settle(uint16_t /*worker*/) {}
+
   // Replaced by control as a whole; null before the first tunnel.
   std::atomic<const VniTable*> tunnels{nullptr};
 };

@@ -22,6 +22,8 @@ class VxlanPort::Parcels {
   Parcels(VxlanPort& port, Burst& burst, uint16_t worker, PortCounters& counters)
       : port_(port), burst_(burst), worker_(worker), counters_(counters) {}
 
+  [[nodiscard]] Frame& frame(uint8_t index) { return burst_.frames[index]; }
+
   void add(uint8_t frame, RemoteIndex remote) {
     if (count_ == parcels_.size()) {
       send();
@@ -58,6 +60,9 @@ void VxlanPort::send_to_all(uint8_t frame, Parcels& parcels, PortCounters& count
   if (all == nullptr || all->empty()) {
     counters.drop(Drop::kNoRemote);
     return;
+  }
+  if (all->size() > 1) {
+    parcels.frame(frame).shared = true;
   }
   for (const RemoteIndex remote : *all) {
     parcels.add(frame, remote);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "dataplane/copy.h"
+#include "ports/pieces.h"
 #include "ports/vxlan.h"
 #include "vxlan/flow.h"
 #include "vxlan/wire.h"
@@ -12,67 +13,6 @@
 namespace memswitch {
 
 namespace {
-
-// Outer headers, and the inner addresses.
-constexpr uint32_t kPrivate = vxlan::kMaxOuter + 12;
-
-// The first bytes of a frame, which a peer can change at any time, into private memory.
-uint32_t gather(std::byte* to, uint32_t most, const Frame& frame, const Burst& burst) {
-  uint32_t done = std::min(frame.first_length, most);
-  std::memcpy(to, frame.data, done);
-  for (uint16_t s = 0; s < frame.segments && done < most; ++s) {
-    const Segment& piece = burst.pieces[frame.segment + s];
-    const uint32_t part = std::min(piece.length, most - done);
-    std::memcpy(to + done, piece.data, part);
-    done += part;
-  }
-  return done;
-}
-
-// Visits the bytes [offset, offset + length) of a frame piece by piece.
-template <typename Visit>
-void each_piece(const Burst& burst, const Frame& frame, uint32_t offset, uint32_t length,
-                Visit visit) {
-  const auto part = [&](const std::byte* data, uint32_t size) {
-    const uint32_t skip = std::min(offset, size);
-    const uint32_t taken = std::min(size - skip, length);
-    offset -= skip;
-    length -= taken;
-    if (taken > 0) {
-      visit(data + skip, taken);
-    }
-  };
-  part(frame.data, frame.first_length);
-  for (uint16_t s = 0; s < frame.segments && length > 0; ++s) {
-    const Segment& piece = burst.pieces[frame.segment + s];
-    part(piece.data, piece.length);
-  }
-}
-
-// The frame inside `frame`, as a frame of `inner`. False: no room for its pieces.
-bool add_inner(Burst& inner, const Burst& burst, const Frame& frame, uint32_t offset,
-               uint32_t length) {
-  if (inner.segments + frame.segments > kBurstSegments) {
-    return false;
-  }
-  Frame& made = inner.frames[inner.count++];
-  made = {.data = frame.data,
-          .buffer = nullptr,
-          .length = length,
-          .first_length = 0,
-          .segment = inner.segments,
-          .segments = 0};
-  each_piece(burst, frame, offset, length, [&](const std::byte* data, uint32_t size) {
-    if (made.first_length == 0) {
-      made.data = data;
-      made.first_length = size;
-    } else {
-      inner.pieces[inner.segments++] = {data, size};
-      ++made.segments;
-    }
-  });
-  return true;
-}
 
 bool share_prefix(const IpAddress& a, const IpAddress& b, uint8_t bits) {
   for (size_t i = 0; bits > 0; ++i) {
@@ -96,9 +36,10 @@ constexpr std::array<uint8_t, kBurst> kAll = [] {
 
 // What a worker needs while it works for this VTEP.
 struct PortUnderlay::Scratch {
-  Burst inner;  // out of frames that came in
   Burst outer;  // to go out; their heads are below
   std::array<std::array<std::byte, vxlan::kMaxOuterSent + kHeaderBytes>, kBurst> heads;
+  // Whose buffers they lie in: a device that takes one takes it from them. Null: nobody's.
+  std::array<Frame*, kBurst> lenders;
   uint16_t id = 0;  // of IPv4 datagrams that may be fragmented
 
   // The template used last: most bursts go to one remote.
@@ -106,12 +47,6 @@ struct PortUnderlay::Scratch {
   IpAddress remote;
   Mac mac = 0;
   vxlan::OuterTemplate made;
-};
-
-struct PortUnderlay::Verdict {
-  VxlanPort* tunnel = nullptr;
-  uint32_t offset = 0;
-  uint32_t length = 0;
 };
 
 PortUnderlay::PortUnderlay(const Options& options, Port& port, std::vector<PortCounters*> counters,
@@ -178,7 +113,10 @@ void PortUnderlay::ask(Neighbor& neighbor, const IpAddress& address, uint16_t wo
 }
 
 // Only who is asked for is remembered: nobody can fill the table by talking.
-void PortUnderlay::hear(const vxlan::NeighborMessage& message, uint16_t worker) {
+bool PortUnderlay::hear(const vxlan::NeighborMessage& message) {
+  if (message.sender.vlan != options_.self.vlan) {
+    return false;
+  }
   const RemoteIndex index = next_hops_.find(message.sender.address);
   if (index != kNoRemote) {
     Neighbor& neighbor = neighbors_[index];
@@ -186,12 +124,14 @@ void PortUnderlay::hear(const vxlan::NeighborMessage& message, uint16_t worker) 
     neighbor.unanswered.store(0, std::memory_order_relaxed);
     neighbor.mac.store(message.sender.mac, std::memory_order_relaxed);
   }
-  if (message.kind == vxlan::NeighborMessage::Kind::kQuestion &&
-      message.target == options_.self.address) {
-    std::array<std::byte, vxlan::kMaxNeighborFrame> frame;
-    transmit_one(frame.data(), vxlan::write_answer(frame.data(), options_.self, message.sender),
-                 worker);
-  }
+  return message.kind == vxlan::NeighborMessage::Kind::kQuestion &&
+         message.target == options_.self.address;
+}
+
+void PortUnderlay::answer(const vxlan::NeighborMessage& question, uint16_t worker) {
+  std::array<std::byte, vxlan::kMaxNeighborFrame> frame;
+  transmit_one(frame.data(), vxlan::write_answer(frame.data(), options_.self, question.sender),
+               worker);
 }
 
 // A frame of our own; what else is about to go out goes first.
@@ -206,35 +146,36 @@ void PortUnderlay::transmit_one(const std::byte* frame, uint32_t length, uint16_
                              .first_length = length,
                              .segment = 0,
                              .segments = 0};
+  scratch.lenders[0] = nullptr;
   scratch.outer.count = 1;
   flush(worker);
 }
 
 void PortUnderlay::flush(uint16_t worker) {
-  Burst& outer = scratch_[worker]->outer;
+  Scratch& scratch = *scratch_[worker];
+  Burst& outer = scratch.outer;
   if (outer.count > 0) {
     counters_[worker]->copies.add(outer.count);
     port_.transmit(outer, std::span(kAll).first(outer.count), worker, *counters_[worker]);
+  }
+  for (uint16_t i = 0; i < outer.count; ++i) {
+    if (scratch.lenders[i] != nullptr) {
+      scratch.lenders[i]->buffer = outer.frames[i].buffer;
+    }
   }
   outer.count = outer.segments = 0;
 }
 
 // --- in ------------------------------------------------------------------------------------------------------------
 
-PortUnderlay::Verdict PortUnderlay::judge(const Burst& burst, uint16_t f, uint16_t worker) {
+PortUnderlay::Arrival PortUnderlay::open(const Burst& burst, uint16_t f,
+                                         std::span<const std::byte> head) const {
   const Frame& frame = burst.frames[f];
-  std::array<std::byte, kPrivate> bytes;
-  const std::span<const std::byte> head(bytes.data(), gather(bytes.data(), kPrivate, frame, burst));
-  PortCounters& counters = *counters_[worker];
-  const auto refuse = [&](Drop reason) {
-    counters.drop(reason);
-    return Verdict{};
+  const auto refuse = [](Drop reason) {
+    Arrival refused;
+    refused.drop = reason;
+    return refused;
   };
-  if (const auto message = vxlan::read_neighbor(head, frame.length, options_.self.vlan)) {
-    hear(*message, worker);
-    counters.consumed.add(1);
-    return {};
-  }
   if (burst.destination[f] != options_.self.mac) {
     return refuse(Drop::kNotTunnel);
   }
@@ -242,7 +183,7 @@ PortUnderlay::Verdict PortUnderlay::judge(const Burst& burst, uint16_t f, uint16
   if (out.drop) {
     return refuse(*out.drop);
   }
-  if (out.checksum) {
+  if (out.checksum && !frame.checked) {
     vxlan::Checksum sum = *out.checksum;
     each_piece(burst, frame, out.inner, out.length,
                [&](const std::byte* data, uint32_t size) { sum.add(data, size); });
@@ -255,40 +196,8 @@ PortUnderlay::Verdict PortUnderlay::judge(const Burst& burst, uint16_t f, uint16
     return refuse(Drop::kUnknownVni);
   }
   const RemoteIndex remote = tunnel->sender(out.source);
-  if (remote == kNoRemote) {
-    return refuse(Drop::kUnknownRemote);
-  }
-  Mac source = 0;
-  if (out.length >= kMinFrame) {
-    std::memcpy(&source, bytes.data() + out.inner + 6, 6);
-  }
-  tunnel->heard(remote, source, out.length, worker);
-  counters.consumed.add(1);
-  return {tunnel, out.inner, out.length};
-}
-
-// One burst for each tunnel, each frame in its order.
-void PortUnderlay::take(Burst& burst, Worker& worker, Port&) {
-  std::array<Verdict, kBurst> verdicts;
-  for (uint16_t f = 0; f < burst.count; ++f) {
-    verdicts[f] = burst.dropped[f] ? Verdict{} : judge(burst, f, worker.index);
-  }
-  Burst& inner = scratch_[worker.index]->inner;
-  for (uint16_t first = 0; first < burst.count; ++first) {
-    VxlanPort* tunnel = verdicts[first].tunnel;
-    if (tunnel == nullptr) {
-      continue;
-    }
-    inner.count = inner.slots = inner.segments = 0;
-    for (uint16_t f = first; f < burst.count; ++f) {
-      Verdict& verdict = verdicts[f];
-      if (verdict.tunnel == tunnel &&
-          add_inner(inner, burst, burst.frames[f], verdict.offset, verdict.length)) {
-        verdict.tunnel = nullptr;
-      }
-    }
-    forward(inner, worker, *tunnel);
-  }
+  return remote == kNoRemote ? refuse(Drop::kUnknownRemote)
+                             : Arrival{{}, tunnel, remote, out.inner, out.length};
 }
 
 // --- out -----------------------------------------------------------------------------------------------------------
@@ -316,11 +225,11 @@ const vxlan::OuterTemplate& PortUnderlay::outer_for(const VxlanPort& tunnel,
 }
 
 // Adds the parcel to what goes out, or says why not.
-std::optional<Drop> PortUnderlay::pack(const Burst& burst, const Parcel& parcel, VxlanPort& tunnel,
+std::optional<Drop> PortUnderlay::pack(Burst& burst, const Parcel& parcel, VxlanPort& tunnel,
                                        uint16_t worker) {
   Scratch& scratch = *scratch_[worker];
   Burst& outer = scratch.outer;
-  const Frame& frame = burst.frames[parcel.frame];
+  Frame& frame = burst.frames[parcel.frame];
   const std::byte* header = burst.headers[parcel.frame].data();
   const IpAddress& remote = tunnel.remotes[parcel.remote].address;
   if (frame.length + vxlan::overhead(remote.is_ipv4()) > options_.mtu) {
@@ -345,23 +254,31 @@ std::optional<Drop> PortUnderlay::pack(const Burst& burst, const Parcel& parcel,
                   .tos = options_.dscp < 0 ? vxlan::inner_dscp(private_head) : uint8_t{0}});
   copy_short(to + made.size(), header, head);
   Frame& out = outer.frames[outer.count];
+  const bool lends = frame.buffer != nullptr && !frame.shared;
+  scratch.lenders[outer.count] = lends ? &frame : nullptr;
   out = {.data = to,
-         .buffer = nullptr,
+         .buffer = lends ? frame.buffer : nullptr,
          .length = made.size() + frame.length,
          .first_length = made.size() + head,
          .segment = outer.segments,
          .segments = 0};
+  const bool sums = options_.udp_checksum && !port_.finishes_checksums;
   vxlan::Checksum sum;
-  sum.add(header, head);
+  if (sums) {
+    sum.add(header, head);
+  }
   each_piece(burst, frame, head, frame.length - head, [&](const std::byte* data, uint32_t size) {
     outer.pieces[outer.segments++] = {data, size};
     ++out.segments;
-    if (options_.udp_checksum) {
+    if (sums) {
       sum.add(data, size);
     }
   });
-  if (options_.udp_checksum) {
+  if (sums) {
     made.seal(to, sum);
+  } else if (options_.udp_checksum) {
+    made.begin_checksum(to);
+    out.unfinished = made.ip();
   }
   static_assert(kMinFrame + vxlan::overhead(true) + kMinFrame >= kHeaderBytes);
   copy_fixed<kHeaderBytes>(outer.headers[outer.count].data(), to);

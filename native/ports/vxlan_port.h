@@ -1,15 +1,15 @@
 // An underlay that is a port of the switch: no kernel on the way. The VTEP has an address on that port's Ethernet, asks and
-// answers who has which (vxlan/neighbor.h), and writes the outer headers itself. The port's frames come to it, not to a
-// bridge.
+// answers who has which (vxlan/neighbor.h), and writes the outer headers itself. What comes in is handed to it by the port's
+// carrier (ports/vxlan_carrier.h).
 //
-// A frame to a tunnel is counted at the underlay's port as `consumed`, and comes in anew from the tunnel's port; one from a
-// tunnel is there a copy, which the port transmits or drops.
+// A frame from a tunnel is a copy at the underlay's port, which the port transmits or drops. One that lies in a device's
+// buffer lends it: a device puts the headers in front of it and sends it as it is.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include "dataplane/worker.h"
+#include "ports/port.h"
 #include "ports/underlay.h"
 #include "vxlan/decapsulate.h"
 #include "vxlan/encapsulate.h"
@@ -17,7 +17,7 @@
 
 namespace memswitch {
 
-class PortUnderlay final : public Underlay, public Vtep {
+class PortUnderlay final : public Underlay {
  public:
   struct Options {
     vxlan::Station self;  // address, MAC, VLAN
@@ -40,7 +40,21 @@ class PortUnderlay final : public Underlay, public Vtep {
 
   void send(Burst& burst, std::span<const Parcel> parcels, VxlanPort& tunnel, uint16_t worker,
             PortCounters& counters) override;
-  void take(Burst& burst, Worker& worker, Port& in) override;
+  void settle(uint16_t worker) override { port_.settle(worker); }
+
+  // A frame that came to a tunnel here.
+  struct Arrival {
+    std::optional<Drop> drop;  // with it, nothing below holds
+    VxlanPort* tunnel = nullptr;
+    RemoteIndex remote = kNoRemote;
+    uint32_t inner = 0;   // offset of the inner frame
+    uint32_t length = 0;  // and its length
+  };
+  // `head`: the frame's first bytes, private.
+  Arrival open(const Burst& burst, uint16_t frame, std::span<const std::byte> head) const;
+  // Returns whether it asks for us.
+  bool hear(const vxlan::NeighborMessage& message);
+  void answer(const vxlan::NeighborMessage& question, uint16_t worker);
 
   // Control: whether somebody has answered for the remote, or for the gateway to it, and not fallen silent.
   [[nodiscard]] bool is_resolved(const IpAddress& remote) const;
@@ -56,19 +70,15 @@ class PortUnderlay final : public Underlay, public Vtep {
     std::atomic<uint8_t> unanswered{0};
   };
   struct Scratch;
-  struct Verdict;
 
   [[nodiscard]] const IpAddress& next_hop(const IpAddress& remote) const;
   Mac resolve(const IpAddress& remote, uint16_t worker);
   void ask(Neighbor& neighbor, const IpAddress& address, uint16_t worker);
-  void hear(const vxlan::NeighborMessage& message, uint16_t worker);
   void transmit_one(const std::byte* frame, uint32_t length, uint16_t worker);
 
-  Verdict judge(const Burst& burst, uint16_t frame, uint16_t worker);
   const vxlan::OuterTemplate& outer_for(const VxlanPort& tunnel, const IpAddress& remote, Mac mac,
                                         Scratch& scratch) const;
-  std::optional<Drop> pack(const Burst& burst, const Parcel& parcel, VxlanPort& tunnel,
-                           uint16_t worker);
+  std::optional<Drop> pack(Burst& burst, const Parcel& parcel, VxlanPort& tunnel, uint16_t worker);
   void flush(uint16_t worker);
 
   const Options options_;

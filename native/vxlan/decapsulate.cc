@@ -98,6 +98,9 @@ std::optional<Drop> take_ipv6(Cursor& cursor, const Endpoint& endpoint, Decapsul
     return ip.next_header == kIpv6Fragment ? Drop::kFragment : Drop::kNotTunnel;
   }
   out.source = IpAddress::ipv6(ip.source.data());
+  if (out.source.is_ipv4()) {  // in IPv6's clothes: never on a wire (RFC 4291, 2.5.5.2)
+    return Drop::kNotTunnel;
+  }
   sum.add(&ip.source, sizeof ip.source + sizeof ip.destination);
   cursor.end = cursor.at + total_length;
   cursor.at += static_cast<uint32_t>(sizeof(Ipv6));

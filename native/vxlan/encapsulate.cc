@@ -19,13 +19,6 @@ std::array<std::byte, 6> mac_bytes(Mac mac) {
   return bytes;
 }
 
-template <size_t N>
-std::array<std::byte, N> ip_bytes(const IpAddress& address) {
-  std::array<std::byte, N> bytes;
-  std::memcpy(bytes.data(), address.data(), N);
-  return bytes;
-}
-
 uint32_t put_ethernet(std::byte* to, const OuterOptions& options) {
   const uint16_t type = swap16(options.local.is_ipv4() ? kEtherIpv4 : kEtherIpv6);
   put(to, Ethernet{mac_bytes(options.destination_mac), mac_bytes(options.source_mac),
@@ -46,8 +39,8 @@ Ipv4 ipv4_header(const OuterOptions& options) {
           .ttl = options.ttl,
           .protocol = kIpUdp,
           .checksum = 0,
-          .source = ip_bytes<4>(options.local),
-          .destination = ip_bytes<4>(options.remote)};
+          .source = options.local.four(),
+          .destination = options.remote.four()};
 }
 
 Ipv6 ipv6_header(const OuterOptions& options) {
@@ -55,8 +48,8 @@ Ipv6 ipv6_header(const OuterOptions& options) {
           .payload_length = 0,
           .next_header = kIpUdp,
           .hop_limit = options.ttl,
-          .source = ip_bytes<16>(options.local),
-          .destination = ip_bytes<16>(options.remote)};
+          .source = options.local.bytes,
+          .destination = options.remote.bytes};
 }
 
 uint16_t plus(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
@@ -111,14 +104,26 @@ void OuterTemplate::write(std::byte* to, const Patch& patch) const {
   put(to + udp_, udp);
 }
 
+void OuterTemplate::begin_checksum(std::byte* headers) const {
+  Udp udp;
+  std::memcpy(&udp, headers + udp_, sizeof udp);
+  udp.checksum = pseudo_header(headers, udp.length).sum();
+  put(headers + udp_, udp);
+}
+
+Checksum OuterTemplate::pseudo_header(const std::byte* headers, uint16_t udp_length) const {
+  const std::array<uint16_t, 2> rest{swap16(kIpUdp), udp_length};
+  const size_t addresses = ipv4_ ? 8 : 32;
+  Checksum sum;
+  sum.add(rest.data(), sizeof rest);
+  sum.add(headers + udp_ - addresses, addresses);
+  return sum;
+}
+
 void OuterTemplate::seal(std::byte* headers, const Checksum& inner) const {
   Udp udp;
   std::memcpy(&udp, headers + udp_, sizeof udp);
-  const std::array<uint16_t, 2> pseudo{swap16(kIpUdp), udp.length};
-  const size_t addresses = ipv4_ ? 8 : 32;
-  Checksum sum;
-  sum.add(pseudo.data(), sizeof pseudo);
-  sum.add(headers + udp_ - addresses, addresses);
+  Checksum sum = pseudo_header(headers, udp.length);
   sum.add(headers + udp_, sizeof(Udp) + sizeof(Vxlan));
   sum.add(inner);
   // RFC 768: zero says that there is none.

@@ -46,8 +46,13 @@ class OuterTemplate {
   void write(std::byte* to, const Patch& patch) const;
   // Fills UDP's checksum in, of headers that write() has made and the sum of the inner frame.
   void seal(std::byte* headers, const Checksum& inner) const;
+  // Leaves it to a device instead: gives it the pseudo header's sum, which the device adds the rest to.
+  void begin_checksum(std::byte* headers) const;
+  [[nodiscard]] uint8_t ip() const { return static_cast<uint8_t>(ip_); }
 
  private:
+  [[nodiscard]] Checksum pseudo_header(const std::byte* headers, uint16_t udp_length) const;
+
   std::array<std::byte, kMaxOuterSent> bytes_{};
   uint32_t size_ = 0;
   uint32_t ip_ = 0;   // offset of the IP header

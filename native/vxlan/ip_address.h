@@ -18,6 +18,10 @@ struct IpAddress {
   [[nodiscard]] bool is_ipv4() const { return std::memcmp(bytes.data(), kMapped.data(), 12) == 0; }
   // The four bytes of an IPv4 address, or the sixteen of an IPv6 one, in network order.
   [[nodiscard]] const std::byte* data() const { return bytes.data() + (is_ipv4() ? 12 : 0); }
+  // Of an IPv4 one.
+  [[nodiscard]] std::array<std::byte, 4> four() const {
+    return {bytes[12], bytes[13], bytes[14], bytes[15]};
+  }
   [[nodiscard]] size_t size() const { return is_ipv4() ? 4 : 16; }
   [[nodiscard]] bool is_unspecified() const {
     const std::byte* at = data();

@@ -45,6 +45,7 @@ constexpr uint8_t kSolicitation = 135;
 constexpr uint8_t kAdvertisement = 136;
 constexpr uint8_t kSourceAddress = 1;
 constexpr uint8_t kTargetAddress = 2;
+constexpr uint32_t kRouter = 0x8000'0000;
 constexpr uint32_t kSolicitedOverride = 0x6000'0000;
 constexpr uint8_t kHopLimit = 255;  // RFC 4861, 7.1: no router has passed it on
 
@@ -73,13 +74,6 @@ Mac mac_of(const MacBytes& bytes) {
   return mac;
 }
 
-template <size_t N>
-std::array<std::byte, N> bytes_of(const IpAddress& address) {
-  std::array<std::byte, N> bytes;
-  std::memcpy(bytes.data(), address.data(), N);
-  return bytes;
-}
-
 std::byte* put_ethernet(std::byte* to, Mac destination, const Station& self, uint16_t type) {
   const bool tagged = self.vlan != 0;
   to = put(to,
@@ -89,7 +83,7 @@ std::byte* put_ethernet(std::byte* to, Mac destination, const Station& self, uin
 
 std::byte* put_arp(std::byte* to, uint16_t operation, const Station& self, const Station& target) {
   return put(to, Arp{swap16(1), swap16(kEtherIpv4), 6, 4, swap16(operation), bytes_of(self.mac),
-                     bytes_of<4>(self.address), bytes_of(target.mac), bytes_of<4>(target.address)});
+                     self.address.four(), bytes_of(target.mac), target.address.four()});
 }
 
 // RFC 4443, 2.3: over a pseudo header and the message.
@@ -106,7 +100,7 @@ uint16_t icmp_sum(const Ipv6& ip, const Discovery& message) {
 std::byte* put_discovery(std::byte* to, const IpAddress& source, const IpAddress& destination,
                          Discovery message) {
   const Ipv6 ip{swap32(6U << 28), swap16(sizeof message), kIpv6Icmp,
-                kHopLimit,        bytes_of<16>(source),   bytes_of<16>(destination)};
+                kHopLimit,        source.bytes,           destination.bytes};
   message.checksum = static_cast<uint16_t>(~icmp_sum(ip, message));
   return put(put(to, ip), message);
 }
@@ -127,6 +121,11 @@ std::optional<NeighborMessage> read_arp(std::span<const std::byte> rest) {
       IpAddress::ipv4(arp.target.data())};
 }
 
+// Neither nobody's, nor a group's, nor IPv4's in IPv6's clothes, which never are on a wire (RFC 4291, 2.5.5.2).
+bool is_station(const IpAddress& address) {
+  return !address.is_unspecified() && !address.is_multicast() && !address.is_ipv4();
+}
+
 // Only messages with exactly their one option: that is what is sent to ask and to answer.
 std::optional<NeighborMessage> read_discovery(std::span<const std::byte> rest) {
   if (rest.size() < sizeof(Ipv6) + sizeof(Discovery)) {
@@ -136,43 +135,46 @@ std::optional<NeighborMessage> read_discovery(std::span<const std::byte> rest) {
   const auto message = read<Discovery>(rest.data() + sizeof ip);
   const bool question = message.type == kSolicitation;
   const IpAddress source = IpAddress::ipv6(ip.source.data());
+  const IpAddress target = IpAddress::ipv6(message.target.data());
   if (ip.next_header != kIpv6Icmp || ip.hop_limit != kHopLimit ||
       swap16(ip.payload_length) != sizeof message || message.code != 0 ||
       (!question && message.type != kAdvertisement) ||
       message.option != (question ? kSourceAddress : kTargetAddress) ||
       message.option_length != 1 || icmp_sum(ip, message) != kChecksumHolds ||
-      source.is_unspecified()) {
+      !is_station(source) || !is_station(target)) {
     return std::nullopt;
   }
-  const IpAddress target = IpAddress::ipv6(message.target.data());
   return NeighborMessage{
       question ? NeighborMessage::Kind::kQuestion : NeighborMessage::Kind::kAnswer,
       {question ? source : target, mac_of(message.mac)},
-      target};
+      target,
+      !question && (swap32(message.flags) & kRouter) != 0};
 }
 
 }  // namespace
 
-std::optional<NeighborMessage> read_neighbor(std::span<const std::byte> head, uint32_t length,
-                                             uint16_t vlan) {
+std::optional<NeighborMessage> read_neighbor(std::span<const std::byte> head, uint32_t length) {
   head = head.first(std::min<size_t>(head.size(), length));
   if (head.size() < sizeof(Ethernet)) {
     return std::nullopt;
   }
   uint16_t type = swap16(read<Ethernet>(head.data()).type);
   size_t at = sizeof(Ethernet);
-  uint16_t found = 0;
+  uint16_t vlan = 0;
   if (type == kEtherVlan && head.size() >= at + sizeof(VlanTag)) {
     const auto tag = read<VlanTag>(head.data() + at);
-    found = swap16(tag.control) & 0xfff;
+    vlan = swap16(tag.control) & 0xfff;
     type = swap16(tag.type);
     at += sizeof tag;
   }
   std::optional<NeighborMessage> message;
-  if (found == vlan && type == kEtherArp) {
+  if (type == kEtherArp) {
     message = read_arp(head.subspan(at));
-  } else if (found == vlan && type == kEtherIpv6) {
+  } else if (type == kEtherIpv6) {
     message = read_discovery(head.subspan(at));
+  }
+  if (message) {
+    message->sender.vlan = vlan;
   }
   const bool valid = message && message->sender.mac != 0 && !is_group(message->sender.mac);
   return valid ? message : std::nullopt;
@@ -191,21 +193,20 @@ uint32_t write_question(std::byte* to, const Station& self, const IpAddress& tar
   Mac mac = 0x3333;
   std::memcpy(reinterpret_cast<std::byte*>(&mac) + 2, group.data() + 12, 4);
   at = put_ethernet(at, mac, self, kEtherIpv6);
-  at = put_discovery(
-      at, self.address, IpAddress::ipv6(group.data()),
-      {kSolicitation, 0, 0, 0, bytes_of<16>(target), kSourceAddress, 1, bytes_of(self.mac)});
+  at = put_discovery(at, self.address, IpAddress::ipv6(group.data()),
+                     {kSolicitation, 0, 0, 0, target.bytes, kSourceAddress, 1, bytes_of(self.mac)});
   return static_cast<uint32_t>(at - to);
 }
 
-uint32_t write_answer(std::byte* to, const Station& self, const Station& asker) {
+uint32_t write_answer(std::byte* to, const Station& self, const Station& asker, bool router) {
   std::byte* at =
       put_ethernet(to, asker.mac, self, self.address.is_ipv4() ? kEtherArp : kEtherIpv6);
   if (self.address.is_ipv4()) {
     at = put_arp(at, kReply, self, asker);
   } else {
     at = put_discovery(at, self.address, asker.address,
-                       {kAdvertisement, 0, 0, swap32(kSolicitedOverride),
-                        bytes_of<16>(self.address), kTargetAddress, 1, bytes_of(self.mac)});
+                       {kAdvertisement, 0, 0, swap32(kSolicitedOverride | (router ? kRouter : 0)),
+                        self.address.bytes, kTargetAddress, 1, bytes_of(self.mac)});
   }
   return static_cast<uint32_t>(at - to);
 }

@@ -23,16 +23,18 @@ struct Station {
 struct NeighborMessage {
   enum class Kind : uint8_t { kQuestion, kAnswer };
   Kind kind;
-  Station sender;    // also of an answer: whom it is about
-  IpAddress target;  // who is asked for
+  Station sender;       // also of an answer: whom it is about; its VLAN is the frame's
+  IpAddress target;     // who is asked for
+  bool router = false;  // as an answer of IPv6 says
 };
 
-// None: the frame is something else, malformed, or of another VLAN.
-std::optional<NeighborMessage> read_neighbor(std::span<const std::byte> head, uint32_t length,
-                                             uint16_t vlan);
+// None: the frame is something else, or malformed.
+std::optional<NeighborMessage> read_neighbor(std::span<const std::byte> head, uint32_t length);
 
-// Both write the frame to `to`, which has room for kMaxNeighborFrame, and return its length.
+// Both write the frame to `to`, which has room for kMaxNeighborFrame, and return its length. `router`: whether `self` is
+// one, which IPv6 tells with every answer (RFC 4861, 4.4).
 uint32_t write_question(std::byte* to, const Station& self, const IpAddress& target);
-uint32_t write_answer(std::byte* to, const Station& self, const Station& asker);
+uint32_t write_answer(std::byte* to, const Station& self, const Station& asker,
+                      bool router = false);
 
 }  // namespace memswitch::vxlan

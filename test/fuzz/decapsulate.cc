@@ -1,12 +1,11 @@
-// Frames of an underlay, whatever is in them: tunnelled ones, questions and answers about neighbours. Input: what the VTEP listens to, how much longer the frame is than the bytes
-// that follow, then the frame.
+// Tunnelled frames of an underlay, whatever is in them. Input: what the VTEP listens to, how much longer the frame is than
+// the bytes that follow, then the frame.
 #include "vxlan/decapsulate.h"
 
 #include <vector>
 
 #include "test/fuzz/fuzz.h"
 #include "vxlan/flow.h"
-#include "vxlan/neighbor.h"
 #include "vxlan/wire.h"
 
 namespace fuzz {
@@ -39,16 +38,6 @@ void decapsulate(Bytes bytes) {
   }
   vxlan::flow_hash(head);
   vxlan::inner_dscp(head);
-
-  const auto message = vxlan::read_neighbor(head, length, endpoint.vlan);
-  if (message) {
-    hold(!is_group(message->sender.mac), "a neighbour is one station");
-    std::array<std::byte, vxlan::kMaxNeighborFrame> answer;
-    const vxlan::Station self{message->target, 2, endpoint.vlan};
-    const uint32_t size = vxlan::write_answer(answer.data(), self, message->sender);
-    const auto back = vxlan::read_neighbor(std::span(answer).first(size), size, endpoint.vlan);
-    hold(back && back->sender.address == self.address, "an answer is understood");
-  }
 }
 
 }  // namespace fuzz

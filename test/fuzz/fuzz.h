@@ -18,6 +18,7 @@ void server_handshake(Bytes input);
 void client_handshake(Bytes input);
 void ring(Bytes input);
 void decapsulate(Bytes input);
+void neighbor(Bytes input);
 
 // Takes the input apart from its front; where it ends, zeros follow.
 class Input {

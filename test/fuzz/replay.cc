@@ -47,3 +47,7 @@ TEST("rings and bursts: committed inputs") {
 TEST("decapsulation: committed inputs") {
   replay("decapsulate", fuzz::decapsulate);
 }
+
+TEST("neighbours: committed inputs") {
+  replay("neighbor", fuzz::neighbor);
+}

@@ -29,11 +29,12 @@ TEST("vxlan over a port: neighbours are asked for and answered, frames go both w
       EXPECT(far.station.send(question));
       const Bytes answer = far.station.expect_frame();
       const auto message =
-          vxlan::read_neighbor(Far::head(answer), static_cast<uint32_t>(answer.size()), vlan);
+          vxlan::read_neighbor(Far::head(answer), static_cast<uint32_t>(answer.size()));
       EXPECT(message.has_value());
       EXPECT(message->kind == vxlan::NeighborMessage::Kind::kAnswer);
       EXPECT(message->sender.address == far.other);
       EXPECT(message->sender.mac == kOurs);
+      EXPECT_EQ(message->sender.vlan, vlan);
       EXPECT(crossing.near->send(frame(2, 1, 9000)));
       EXPECT_SOON(crossing.fixture.drops(crossing.tunnel, Drop::kTooLong) == 1);
       EXPECT_SOON(crossing.imbalance() == 0);
@@ -75,9 +76,6 @@ TEST("vxlan over a port: the port leaves its bridge for as long as it carries tu
   PortId other = kNoPort;
   VxlanOptions second = over(crossing.nic, true);
   second.vni = 8;
-  second.vtep.local = ip("192.0.2.9");
-  EXPECT(sw.add_port({.bridge = crossing.fixture.bridge, .vxlan = second}, other).code ==
-         Code::kInUse);
   second.vtep.underlay = crossing.tunnel;
   EXPECT(sw.add_port({.bridge = crossing.fixture.bridge, .vxlan = second}, other).code ==
          Code::kInvalid);
@@ -106,4 +104,80 @@ TEST("vxlan over a port: behind a gateway, the gateway is asked for") {
   const Bytes sent = gateway.station.expect_frame();
   EXPECT(Bytes(sent.begin(), sent.begin() + 6) == (Bytes{2, 0, 0, 0, 0, 2}));
   EXPECT(Bytes(sent.begin() + 30, sent.begin() + 34) == (Bytes{198, 51, 100, 9}));
+}
+
+TEST("vxlan over a port: several VTEPs share it, each with its address, VLAN and neighbours") {
+  Fixture fixture;
+  const PortId nic = fixture.add_port("nic");
+  std::vector<std::unique_ptr<Station>> near;
+  const auto add = [&](const VxlanOptions& options, const char* name) {
+    const uint16_t bridge = fixture.add_bridge();
+    fixture.add_port(name, {.bridge = bridge});
+    const PortId tunnel = fixture.add_port("", {.bridge = bridge, .vxlan = options});
+    near.push_back(std::make_unique<Station>(fixture.socket(name)));
+    return tunnel;
+  };
+  VxlanOptions second = over(nic, true);
+  second.vtep.local = ip("192.0.2.9");
+  second.vtep.mac = mac(9);
+  add(over(nic, true), "a");
+  const PortId middle = add(second, "b");
+  add(over(nic, false, 100), "c");
+  std::optional<Far> far(std::in_place, fixture.socket("nic"), true);
+  const auto meet = [&](const vxlan::Station& self, const vxlan::Station& theirs) {
+    far->self = self;
+    far->other = theirs.address;
+    far->theirs = theirs.mac;
+  };
+  const vxlan::Station here4{ip("192.0.2.2"), mac(2), 0};
+  const vxlan::Station here6{ip("2001:db8::2"), mac(2), 100};
+  const std::pair<vxlan::Station, vxlan::Station> pairs[] = {
+      {here4, {ip("192.0.2.1"), kOurs, 0}},
+      {here4, {ip("192.0.2.9"), mac(9), 0}},
+      {here6, {ip("2001:db8::1"), kOurs, 100}}};
+  for (size_t i = 0; i < 3; ++i) {
+    const expect::Row row("VTEP " + std::to_string(i));
+    meet(pairs[i].first, pairs[i].second);
+    EXPECT(near[i]->send(frame(2, 1)));
+    far->answer_question();
+    EXPECT_SOON(fixture.sw.tunnels()[i].remotes[0].reachable);
+    EXPECT(near[i]->send(frame(2, 1, 100)));
+    EXPECT(far->expect_inner() == frame(2, 1, 100));
+    far->send(frame(1, 2));
+    EXPECT(near[i]->expect_frame() == frame(1, 2));
+    for (size_t other = 0; other < 3; ++other) {
+      EXPECT(!near[other]->receive().has_value());
+    }
+  }
+  meet(here4, {ip("192.0.2.8"), kOurs, 0});
+  far->send(frame(1, 2));
+  EXPECT_SOON(fixture.drops(nic, Drop::kWrongVtep) == 1);
+  // One goes: its frames are nobody's, the others' still theirs.
+  EXPECT(fixture.sw.remove_port(middle).ok());
+  meet(pairs[1].first, pairs[1].second);
+  far->send(frame(1, 2));
+  EXPECT_SOON(fixture.drops(nic, Drop::kNotTunnel) == 1);
+  meet(pairs[2].first, pairs[2].second);
+  far->send(frame(1, 2));
+  EXPECT(near[2]->expect_frame() == frame(1, 2));
+  // One address has one Ethernet address.
+  VxlanOptions third = over(nic, true);
+  third.vtep.port = 4790;
+  third.vtep.mac = mac(8);
+  PortId port = kNoPort;
+  EXPECT(fixture.sw.add_port({.bridge = fixture.bridge, .vxlan = third}, port).code ==
+         Code::kInUse);
+  third.vtep.mac = kOurs;
+  EXPECT(fixture.sw.add_port({.bridge = fixture.bridge, .vxlan = third}, port).ok());
+}
+
+TEST("vxlan over a port: a remote of IPv4 in IPv6's clothes is refused, and so is what it asks") {
+  VxlanOptions options = over(kNoPort, false);
+  options.learn_remotes = true;
+  Crossing crossing(options);
+  Far& far = *crossing.far;
+  far.self.address = ip("::ffff:192.0.2.2");
+  far.send(frame(1, 2));
+  EXPECT_SOON(crossing.fixture.drops(crossing.nic, Drop::kNotTunnel) == 1);
+  EXPECT_EQ(crossing.fixture.sw.tunnels()[0].remotes.size(), 1U);
 }

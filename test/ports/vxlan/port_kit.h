@@ -42,21 +42,22 @@ struct Far {
   void answer_question() {
     const Bytes question = station.expect_frame();
     const auto message =
-        vxlan::read_neighbor(head(question), static_cast<uint32_t>(question.size()), self.vlan);
+        vxlan::read_neighbor(head(question), static_cast<uint32_t>(question.size()));
     EXPECT(message.has_value());
+    EXPECT_EQ(message->sender.vlan, self.vlan);
     EXPECT(message->kind == vxlan::NeighborMessage::Kind::kQuestion);
     EXPECT(message->target == self.address);
     EXPECT(message->sender.address == other);
-    EXPECT(message->sender.mac == kOurs);
+    EXPECT(message->sender.mac == theirs);
     Bytes reply(vxlan::kMaxNeighborFrame);
     reply.resize(
-        vxlan::write_answer(reinterpret_cast<std::byte*>(reply.data()), self, {other, kOurs}));
+        vxlan::write_answer(reinterpret_cast<std::byte*>(reply.data()), self, {other, theirs}));
     EXPECT(station.send(reply));
   }
   void send(
       const Bytes& inner, const std::function<void(Bytes&)>& change = [](Bytes&) {}) {
     const vxlan::OuterTemplate outer({.source_mac = self.mac,
-                                      .destination_mac = kOurs,
+                                      .destination_mac = theirs,
                                       .vlan = self.vlan,
                                       .local = self.address,
                                       .remote = other,
@@ -92,14 +93,17 @@ struct Far {
   Station station;
   vxlan::Station self;
   IpAddress other;
+  Mac theirs = kOurs;
 };
 
 struct Crossing {
-  explicit Crossing(bool ipv4, uint16_t vlan = 0) {
+  explicit Crossing(bool ipv4, uint16_t vlan = 0) : Crossing(over(kNoPort, ipv4, vlan)) {}
+  explicit Crossing(VxlanOptions options) {
     fixture.add_port("a");
     nic = fixture.add_port("nic");
-    tunnel = fixture.add_port("", {.vxlan = over(nic, ipv4, vlan)});
-    far.emplace(fixture.socket("nic"), ipv4, vlan);
+    options.vtep.underlay = nic;
+    tunnel = fixture.add_port("", {.vxlan = options});
+    far.emplace(fixture.socket("nic"), options.vtep.local.is_ipv4(), options.vtep.vlan);
     near.emplace(fixture.socket("a"));
   }
   int64_t imbalance() {

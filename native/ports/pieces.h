@@ -1,0 +1,44 @@
+// The bytes of a frame that lies in several pieces.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "dataplane/frame.h"
+
+namespace memswitch {
+
+// Visits the bytes [offset, offset + length) piece by piece.
+template <typename Visit>
+void each_piece(const Burst& burst, const Frame& frame, uint32_t offset, uint32_t length,
+                Visit visit) {
+  const auto part = [&](const std::byte* data, uint32_t size) {
+    const uint32_t skip = std::min(offset, size);
+    const uint32_t taken = std::min(size - skip, length);
+    offset -= skip;
+    length -= taken;
+    if (taken > 0) {
+      visit(data + skip, taken);
+    }
+  };
+  part(frame.data, frame.first_length);
+  for (uint16_t s = 0; s < frame.segments && length > 0; ++s) {
+    const Segment& piece = burst.pieces[frame.segment + s];
+    part(piece.data, piece.length);
+  }
+}
+
+// The first bytes, `most` of them or all there are, into private memory: a peer can change its own at any time. Returns
+// how many.
+inline uint32_t gather(std::byte* to, uint32_t most, const Frame& frame, const Burst& burst) {
+  uint32_t done = 0;
+  each_piece(burst, frame, 0, most, [&](const std::byte* data, uint32_t size) {
+    std::memcpy(to + done, data, size);
+    done += size;
+  });
+  return done;
+}
+
+}  // namespace memswitch

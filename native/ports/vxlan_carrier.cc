@@ -1,0 +1,143 @@
+#include "ports/vxlan_carrier.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ports/pieces.h"
+#include "ports/vxlan.h"
+#include "vxlan/decapsulate.h"
+
+namespace memswitch {
+
+namespace {
+
+// Outer headers, and the inner addresses.
+constexpr uint32_t kPrivate = vxlan::kMaxOuter + 12;
+
+// The frame inside `frame`, as a frame of `inner`. False: no room for its pieces.
+bool add_inner(Burst& inner, const Burst& burst, const Frame& frame, uint32_t offset,
+               uint32_t length) {
+  if (inner.segments + frame.segments > kBurstSegments) {
+    return false;
+  }
+  Frame& made = inner.frames[inner.count++];
+  made = {.data = frame.data,
+          .buffer = frame.buffer,
+          .length = length,
+          .first_length = 0,
+          .segment = inner.segments,
+          .segments = 0};
+  each_piece(burst, frame, offset, length, [&](const std::byte* data, uint32_t size) {
+    if (made.first_length == 0) {
+      made.data = data;
+      made.first_length = size;
+    } else {
+      inner.pieces[inner.segments++] = {data, size};
+      ++made.segments;
+    }
+  });
+  return true;
+}
+
+}  // namespace
+
+// Frames out of frames that came in, and these.
+struct VxlanCarrier::Opened {
+  Burst inner;
+  std::array<Frame*, kBurst> outer;
+};
+
+VxlanCarrier::VxlanCarrier(Port& port, size_t workers) : port_(port) {
+  for (size_t w = 0; w < workers; ++w) {
+    opened_.push_back(std::make_unique<Opened>());
+  }
+}
+
+VxlanCarrier::~VxlanCarrier() = default;
+
+// All may learn from it; whom it asks for answers.
+void VxlanCarrier::hear(const vxlan::NeighborMessage& message, Worker& worker, const Ends& all) {
+  PortUnderlay* asked = nullptr;
+  for (PortUnderlay* end : all) {
+    if (end->hear(message)) {
+      asked = end;
+    }
+  }
+  if (asked != nullptr) {
+    asked->answer(message, worker.index);
+    worker.unsettled.add(port_.id());
+  }
+}
+
+VxlanCarrier::Verdict VxlanCarrier::judge(const Burst& burst, uint16_t f, Worker& worker,
+                                          const Ends& all) {
+  const Frame& frame = burst.frames[f];
+  std::array<std::byte, kPrivate> bytes;
+  const std::span<const std::byte> head(bytes.data(), gather(bytes.data(), kPrivate, frame, burst));
+  PortCounters& counters = worker.counters_of(port_.id());
+  if (const auto message = vxlan::read_neighbor(head, frame.length)) {
+    hear(*message, worker, all);
+    counters.consumed.add(1);
+    return {};
+  }
+  // Of several VTEPs the one says why that the frame came nearest to.
+  Drop reason = Drop::kNotTunnel;
+  for (PortUnderlay* end : all) {
+    const PortUnderlay::Arrival arrival = end->open(burst, f, head);
+    if (!arrival.drop) {
+      Mac source = 0;
+      if (arrival.length >= kMinFrame) {
+        std::memcpy(&source, bytes.data() + arrival.inner + 6, 6);
+      }
+      arrival.tunnel->heard(arrival.remote, source, arrival.length, worker.index);
+      counters.consumed.add(1);
+      return {arrival.tunnel, arrival.inner, arrival.length};
+    }
+    if (arrival.drop != Drop::kNotTunnel) {
+      reason = *arrival.drop;
+    }
+    if (reason != Drop::kNotTunnel && reason != Drop::kWrongVtep) {
+      break;
+    }
+  }
+  counters.drop(reason);
+  return {};
+}
+
+// A device's buffer leaves with the inner frame where that goes to a device.
+void VxlanCarrier::forward_inner(Burst& inner, std::span<Frame* const> outer, Worker& worker,
+                                 VxlanPort& tunnel) {
+  forward(inner, worker, tunnel);
+  for (uint16_t i = 0; i < inner.count; ++i) {
+    outer[i]->buffer = inner.frames[i].buffer;
+  }
+}
+
+// One burst for each tunnel, each frame in its order.
+void VxlanCarrier::take(Burst& burst, Worker& worker, Port&) {
+  const Ends& all = *ends.load(std::memory_order_acquire);
+  std::array<Verdict, kBurst> verdicts;
+  for (uint16_t f = 0; f < burst.count; ++f) {
+    verdicts[f] = burst.dropped[f] ? Verdict{} : judge(burst, f, worker, all);
+  }
+  Opened& opened = *opened_[worker.index];
+  Burst& inner = opened.inner;
+  for (uint16_t first = 0; first < burst.count; ++first) {
+    VxlanPort* tunnel = verdicts[first].tunnel;
+    if (tunnel == nullptr) {
+      continue;
+    }
+    inner.count = inner.slots = inner.segments = 0;
+    for (uint16_t f = first; f < burst.count; ++f) {
+      Verdict& verdict = verdicts[f];
+      if (verdict.tunnel == tunnel &&
+          add_inner(inner, burst, burst.frames[f], verdict.offset, verdict.length)) {
+        opened.outer[inner.count - 1U] = &burst.frames[f];
+        verdict.tunnel = nullptr;
+      }
+    }
+    forward_inner(inner, opened.outer, worker, *tunnel);
+  }
+}
+
+}  // namespace memswitch

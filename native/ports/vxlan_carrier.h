@@ -1,0 +1,46 @@
+// A port of the switch as the underlay of VTEPs: its frames come here, not to a bridge, and go to the VTEP whose address,
+// VLAN and UDP port they are for.
+//
+// A frame to a tunnel is counted at this port as `consumed`, and comes in anew from the tunnel's port.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "dataplane/worker.h"
+#include "ports/vxlan_port.h"
+
+namespace memswitch {
+
+class VxlanCarrier final : public Vtep {
+ public:
+  using Ends = std::vector<PortUnderlay*>;
+
+  VxlanCarrier(Port& port, size_t workers);
+  ~VxlanCarrier() override;
+
+  void take(Burst& burst, Worker& worker, Port& in) override;
+
+  // Replaced by control as a whole; never empty while frames come.
+  std::atomic<const Ends*> ends{nullptr};
+
+ private:
+  struct Verdict {
+    VxlanPort* tunnel = nullptr;
+    uint32_t offset = 0;
+    uint32_t length = 0;
+  };
+  struct Opened;
+
+  Verdict judge(const Burst& burst, uint16_t frame, Worker& worker, const Ends& all);
+  void hear(const vxlan::NeighborMessage& message, Worker& worker, const Ends& all);
+  void forward_inner(Burst& inner, std::span<Frame* const> outer, Worker& worker,
+                     VxlanPort& tunnel);
+
+  Port& port_;
+  std::vector<std::unique_ptr<Opened>> opened_;  // by worker
+};
+
+}  // namespace memswitch
