@@ -104,6 +104,28 @@ export class Bridges {
     entry.options = options;
   }
 
+  /** Makes a bridge anew under the ports that `enter` moves into it; what it learned is forgotten. */
+  replace(name: string, options: Bridge, enter: () => void): void {
+    const before = this.#get(name);
+    const id = nativeCall(`bridge "${name}"`, () => this.#native.addBridge(options));
+    this.#entries.set(name, { id, options });
+    try {
+      enter();
+    } catch (error) {
+      this.#entries.set(name, before);
+      enter();
+      this.#native.removeBridge(id);
+      throw error;
+    }
+    this.#names.set(id, name);
+    this.#native.removeBridge(before.id);
+    this.#names.delete(before.id);
+  }
+
+  all(): Record<string, Bridge> {
+    return Object.fromEntries([...this.#entries].map(([name, { options }]) => [name, options]));
+  }
+
   remove(name: string, ports: string[]): void {
     const { id } = this.#get(name);
     if (ports.length > 0) {

@@ -18,6 +18,7 @@ export {
 export type { BridgeStatus } from './bridges.js';
 export type { Configuration } from './config/check.js';
 export { checkConfiguration } from './config/check.js';
+export type { Change } from './config/difference.js';
 export type {
   BridgeConfiguration,
   BridgeOptions,
@@ -45,5 +46,5 @@ export type {
 } from './statistics.js';
 export type { Drop, SwitchStatus, WorkerStatus } from './status.js';
 export { version } from './status.js';
-export { Switch } from './switch.js';
+export { type ApplyOptions, Switch } from './switch.js';
 export type { RemoteStatus, TunnelStatus } from './tunnels.js';

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { integer, name, oneOf } from '../ports/checks.js';
 import { vtepSchema } from '../ports/vxlan.js';
 import type { Bridges } from './bridges.js';
+import type { StaticAddress } from './config/difference.js';
 import { parse } from './config/mistakes.js';
 import { nativeCall, notFound, SwitchError } from './errors.js';
 import { formatMac, macSchema, parseMac, stationSchema } from './mac.js';
@@ -75,6 +76,13 @@ export class Macs {
       total += table.total;
     }
     return { total, macs };
+  }
+
+  statics(): StaticAddress[] {
+    const { macs } = this.list({ kind: 'static', limit: native.limits.macs });
+    return macs.map(({ bridge, mac, port, remote }) => {
+      return { bridge, mac, port, remote: remote ?? undefined };
+    });
   }
 
   addStatic(bridge: string, mac: string, port: string, remote?: string): void {

@@ -144,15 +144,34 @@ export class Ports {
     return inside.map(([name]) => name);
   }
 
+  allOptions(): Record<string, Port> {
+    return Object.fromEntries([...this.#entries].map(([name, { options }]) => [name, options]));
+  }
+
+  /** Moves the ports of a bridge into it, when it was made anew. */
+  enter(bridge: string): void {
+    for (const [name, { id, options }] of this.#entries) {
+      if (options.bridge === bridge) {
+        const { macLimit, mtu } = options;
+        const number = this.#bridges.id(bridge);
+        this.#call(name, () => this.#native.setPort(id, number, macLimit, mtu));
+      }
+    }
+  }
+
   add(name: string, options: PortOptions): void {
     parse(nameSchema, name, ['ports', name]);
+    this.make(name, parse(portSchema, options, ['ports', name]));
+  }
+
+  /** Adds a port whose options were checked and completed. */
+  make(name: string, complete: Port): void {
     if (this.#entries.has(name)) {
       throw new SwitchError('EXISTS', `port "${name}" exists already`, {
         port: name,
         hint: 'remove it first, or choose another name',
       });
     }
-    const complete = parse(portSchema, options, ['ports', name]);
     const kind = kindOf(complete);
     this.#refuseTwin(name, kind.identity(complete));
     const portId = (other: string) => this.id(other);

@@ -1,11 +1,14 @@
 /** The switch: what a program, the daemon and the tests hold in their hands. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { recoverAll } from '../ports/index.js';
+import { Applier } from './apply.js';
 import { type BridgeStatus, Bridges } from './bridges.js';
 import { type Configuration, checkConfiguration, underlaysFirst } from './config/check.js';
+import type { Change } from './config/difference.js';
 import type { BridgeOptions, PortOptions, SwitchOptions } from './config/options.js';
 import { CounterReader } from './counters.js';
-import { nativeCall, SwitchError } from './errors.js';
+import { invalid, nativeCall, SwitchError } from './errors.js';
 import { EventHub, type SwitchEvent } from './events.js';
 import { type MacFilter, type MacList, Macs } from './macs.js';
 import { nameEvent } from './name-event.js';
@@ -24,6 +27,12 @@ import {
 } from './status.js';
 import { type TunnelStatus, Tunnels } from './tunnels.js';
 import { Workers } from './workers.js';
+
+/** How {@link Switch.apply} goes about it; default: neither. */
+export interface ApplyOptions {
+  dryRun?: boolean | undefined;
+  prune?: boolean | undefined;
+}
 
 /**
  * A packet switch in this process: poll workers in threads of their own move frames between ports; this object manages
@@ -50,6 +59,7 @@ export class Switch {
   readonly #macs: Macs;
   readonly #tunnels: Tunnels;
   readonly #workers: Workers;
+  readonly #applier: Applier;
   readonly #events = new EventHub();
   readonly #closed = new AbortController();
   readonly #startedAt = performance.now();
@@ -84,7 +94,26 @@ export class Switch {
     this.#ports = new Ports(this.#native, this.#bridges, this.#counters);
     this.#macs = new Macs(this.#native, this.#bridges, this.#ports);
     this.#tunnels = new Tunnels(this.#native, this.#ports);
+    const parts = { bridges: this.#bridges, ports: this.#ports, macs: this.#macs };
+    this.#applier = new Applier({ ...parts, tunnels: this.#tunnels }, configuration);
     this.#workers = new Workers(this.#native, workers.length, this.#workerFailed);
+  }
+
+  /**
+   * Makes the switch what a configuration describes. What did not change is not touched and loses no frame; when a step fails,
+   * all before it are undone.
+   * @param dryRun only tells what would be done.
+   * @param prune also removes what no configuration brought: ports, bridges and addresses that were added to the live switch.
+   * @returns the differences.
+   * @throws {SwitchError} `INVALID` with every mistake, or what the step that failed throws.
+   */
+  async apply(
+    options: SwitchOptions,
+    { dryRun = false, prune = false }: ApplyOptions = {},
+  ): Promise<Change[]> {
+    const wanted = checkConfiguration(options);
+    refuseOtherWorkers(this.#open().#configuration, wanted);
+    return dryRun ? this.#applier.plan(wanted, prune) : this.#applier.run(wanted, prune);
   }
 
   /**
@@ -354,4 +383,11 @@ export class Switch {
       });
     }
   };
+}
+
+function refuseOtherWorkers(now: Configuration, wanted: Configuration): void {
+  if (!isDeepStrictEqual(now.workers, wanted.workers)) {
+    const message = 'cannot change while the switch runs; restart it with this configuration';
+    throw invalid([{ path: 'workers', message }]);
+  }
 }

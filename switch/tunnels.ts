@@ -74,6 +74,16 @@ export class Tunnels {
     this.#ports.change(port, { ...options, remotes: [...options.remotes, address] });
   }
 
+  setRemotes(port: string, remotes: readonly string[]): void {
+    const before = this.#options(port).remotes;
+    for (const remote of before.filter((each) => !remotes.includes(each))) {
+      this.removeRemote(port, remote);
+    }
+    for (const remote of remotes.filter((each) => !before.includes(each))) {
+      this.addRemote(port, remote);
+    }
+  }
+
   removeRemote(port: string, address: string): void {
     const options = this.#options(port);
     parse(vtepSchema, address, ['remote']);

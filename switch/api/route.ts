@@ -12,6 +12,8 @@ export interface Route<Params = unknown, Query = unknown, Body = unknown> {
   body?: z.ZodType<Body>;
   /** The body goes unchecked to the switch, which checks it by the same schema and can say for which port. */
   bodyCheckedBySwitch?: boolean;
+  /** Longest body in bytes, where it is not the server's. */
+  bodyLimit?: number;
   status: 200 | 201 | 204;
   response?: z.ZodType;
   /** Other than JSON. */

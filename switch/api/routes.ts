@@ -4,7 +4,7 @@ import { name } from '../../ports/checks.js';
 import { portSchema } from '../../ports/index.js';
 import { portChangesSchema } from '../../ports/kind.js';
 import { vtepSchema } from '../../ports/vxlan.js';
-import { bridgeChangesSchema, bridgeSchema } from '../config/schema.js';
+import { bridgeChangesSchema, bridgeSchema, configurationSchema } from '../config/schema.js';
 import { SwitchError } from '../errors.js';
 import { macSchema, stationSchema } from '../mac.js';
 import { macFilterSchema } from '../macs.js';
@@ -18,6 +18,11 @@ const limitInQuery = z.coerce
   .number({ error: 'must be a number' })
   .pipe(macFilterSchema.shape.limit.unwrap())
   .default(10_000);
+
+const flagInQuery = z
+  .enum(['true', 'false'], { error: 'must be true or false' })
+  .default('false')
+  .transform((text) => text === 'true');
 
 const switchRoutes = [
   route({
@@ -57,6 +62,21 @@ const switchRoutes = [
       }
       return { status: 'ok' };
     },
+  }),
+];
+
+const configurationRoutes = [
+  route({
+    method: 'POST',
+    url: '/v1/apply',
+    summary: 'Makes the switch what a configuration describes; tells the differences',
+    query: z.strictObject({ dryRun: flagInQuery, prune: flagInQuery }),
+    body: configurationSchema,
+    bodyCheckedBySwitch: true,
+    bodyLimit: 64 * 1024 * 1024,
+    status: 200,
+    response: z.array(answer.change),
+    handle: (sw, { query, body }) => sw.apply(body, query),
   }),
 ];
 
@@ -260,6 +280,7 @@ const tunnelRoutes = [
 
 export const routes: Route[] = [
   ...switchRoutes,
+  ...configurationRoutes,
   ...portRoutes,
   ...bridgeRoutes,
   ...macRoutes,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { oneOf, polling } from '../../ports/checks.js';
 import { kindNames } from '../../ports/index.js';
 import type { BridgeStatus } from '../bridges.js';
+import type { Change } from '../config/difference.js';
 import type { MacList } from '../macs.js';
 import type { PortStatus } from '../ports.js';
 import type { Drop, SwitchStatus, WorkerStatus } from '../status.js';
@@ -124,6 +125,13 @@ export const drop = z.strictObject({
   frames: counter,
   help: z.string(),
 }) satisfies z.ZodType<Drop>;
+
+export const change = z.strictObject({
+  action: oneOf(['add', 'change', 'replace', 'remove']),
+  what: oneOf(['bridge', 'port', 'static']),
+  name: z.string(),
+  details: z.array(z.string()),
+}) satisfies z.ZodType<Change>;
 
 export const switchStatus = z.strictObject({
   version: z.string(),

@@ -73,6 +73,7 @@ function addRoute(server: FastifyInstance, sw: Switch, route: Route): void {
   server.route({
     method,
     url,
+    ...(route.bodyLimit !== undefined && { bodyLimit: route.bodyLimit }),
     async handler(request, reply) {
       reply.status(route.status);
       const result = await route.handle(sw, inputOf(route, request));

@@ -10,6 +10,7 @@ interface Module {
 /** Each in a file of its own. */
 const commands: [name: string, summary: string, load: () => Promise<Module>][] = [
   ['run', 'Runs a switch in the foreground', () => import('./commands/run.js')],
+  ['apply', 'Makes a live switch what a file describes', () => import('./commands/apply.js')],
   [
     'show',
     'Shows the switch, its ports, bridges, addresses, tunnels, workers or drops',

@@ -17,13 +17,18 @@ export function parseConfiguration(text: string): Configuration {
  * @throws {SwitchError} `NOT_FOUND`, `PERMISSION` or `SYSTEM` when the file cannot be read.
  */
 export function readConfiguration(file: string): Configuration {
+  return checkConfiguration(readYaml(file));
+}
+
+/** The object that a file holds, unchecked; `-` is standard input. */
+export function readYaml(file: string): unknown {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (cause) {
     throw unreadable(file, cause as NodeJS.ErrnoException);
   }
-  return parseConfiguration(text);
+  return withoutEmpty(parseYaml(text));
 }
 
 function unreadable(file: string, cause: NodeJS.ErrnoException): SwitchError {

@@ -120,6 +120,8 @@ test('every operation answers as the document says', async () => {
     [400, 'GET', '/v1/tunnels/{name}', undefined, '/v1/tunnels/db'],
     [204, 'DELETE', remotes, undefined, '/v1/tunnels/wan/remotes?address=127.0.0.3'],
     [404, 'DELETE', remotes, undefined, '/v1/tunnels/wan/remotes?address=127.0.0.3'],
+    [200, 'POST', '/v1/apply', { ports: {} }, '/v1/apply?dryRun=true'],
+    [400, 'POST', '/v1/apply', { prots: {} }],
     [200, 'PATCH', '/v1/ports/{name}', { bridge: 'red', macLimit: 5 }, '/v1/ports/db'],
     [409, 'DELETE', '/v1/bridges/{name}', undefined, '/v1/bridges/red'],
     [204, 'DELETE', '/v1/ports/{name}', undefined, '/v1/ports/db'],
