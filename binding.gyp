@@ -138,6 +138,19 @@
       'sources': ['bench/load.cc'],
     },
     {
+      # For containers: it must run in any image, so it needs no library of it.
+      'target_name': 'memswitch-attach',
+      'type': 'executable',
+      'dependencies': ['core'],
+      'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
+      'conditions': [['sanitize==""', {'ldflags': ['-static']}]],
+      'sources': [
+        'native/attach/main.cc',
+        'native/attach/options.cc',
+        'native/attach/relay.cc',
+      ],
+    },
+    {
       # Loaded by control/dpdk.cc with the first device; the addon needs no DPDK.
       'target_name': 'memswitch_dpdk',
       'type': 'none',

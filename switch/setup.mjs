@@ -49,7 +49,7 @@ const testPackages = [
 const benchPackages = ['dpdk-dev', 'openvswitch-switch-dpdk', 'iproute2'];
 
 const addon = 'build/Release/memswitch.node';
-const nativeOutputs = [addon, 'build/Release/load'];
+const nativeOutputs = [addon, 'build/Release/load', 'build/Release/memswitch-attach'];
 const devices = 'build/Release/memswitch_dpdk.so';
 const compiled = 'dist/switch/index.js';
 

@@ -173,7 +173,7 @@ void Endpoint::tick() {
 memif::Reason Endpoint::attached(PortId, memif::Link link, memif::PeerCredentials) {
   link_ = std::make_shared<EndpointLink>(std::move(link));
   told_.clear();
-  for (size_t queue = 0; queue < link_->queues(); ++queue) {
+  for (size_t queue = 0; options_.tells_frames && queue < link_->queues(); ++queue) {
     reactor_.watch(
         link_->rx_doorbell(queue), [this, queue] { listener_.frames(queue); }, true);
   }
@@ -182,7 +182,7 @@ memif::Reason Endpoint::attached(PortId, memif::Link link, memif::PeerCredential
 }
 
 void Endpoint::detached(PortId, const std::string& reason) {
-  for (size_t queue = 0; queue < link_->queues(); ++queue) {
+  for (size_t queue = 0; options_.tells_frames && queue < link_->queues(); ++queue) {
     reactor_.unwatch(link_->rx_doorbell(queue));
   }
   link_.reset();

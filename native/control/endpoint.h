@@ -75,6 +75,7 @@ struct EndpointOptions {
   memif::Interface interface {};  // of a server
   Allowed allowed{};              // likewise
   memif::ClientOptions client{};  // of a client; its id is not looked at
+  bool tells_frames = true;       // else whoever moves frames watches the doorbells itself
 };
 
 class Endpoint final : private MemifOwner {
@@ -86,7 +87,7 @@ class Endpoint final : private MemifOwner {
     virtual void up(std::shared_ptr<EndpointLink> link) = 0;
     virtual void down(const std::string& reason) = 0;
     // A queue's doorbell rang.
-    virtual void frames(size_t queue) = 0;
+    virtual void frames(size_t /*queue*/) {}
   };
 
   Endpoint(EndpointOptions options, Listener& listener);

@@ -1,5 +1,6 @@
 #include "control/netlink.h"
 
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
@@ -108,6 +109,13 @@ Status set_link(uint32_t index, const std::string& name, const InterfaceSetup& s
   return done(request.send(), "set up the interface " + name);
 }
 
+// Hosts that have no use for IPv6 turn it off for all new interfaces; who gives an address wants it on this one.
+void allow_ipv6(const std::string& name) {
+  const std::string path = "/proc/sys/net/ipv6/conf/" + name + "/disable_ipv6";
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  [[maybe_unused]] const ssize_t written = ::write(file.get(), "0", 1);
+}
+
 // Without duplicate address detection: it would keep an IPv6 address from use for a second, and who gives addresses here
 // gives each once.
 Status add_address(uint32_t index, const Prefix& prefix) {
@@ -158,7 +166,11 @@ Status set_up_interface(const std::string& name, const InterfaceSetup& setup) {
   if (status.ok()) {
     status = set_link(index, name, setup);
   }
+  const std::string& now = setup.name.empty() ? name : setup.name;
   for (size_t i = 0; status.ok() && i < setup.addresses.size(); ++i) {
+    if (!setup.addresses[i].address.is_ipv4()) {
+      allow_ipv6(now);
+    }
     status = add_address(index, setup.addresses[i]);
   }
   for (size_t i = 0; status.ok() && i < setup.routes.size(); ++i) {

@@ -24,6 +24,11 @@ const commands: [name: string, summary: string, load: () => Promise<Module>][] =
     () => import('./commands/delete.js'),
   ],
   ['flush', 'Removes learned addresses', () => import('./commands/flush.js')],
+  [
+    'attach',
+    'Brings a memif socket up as a TAP interface, in a container',
+    () => import('./commands/attach.js'),
+  ],
   ['metrics', 'Prints Prometheus metrics', () => import('./commands/metrics.js')],
   ['doctor', 'Says what this host lacks for devices', () => import('./commands/doctor.js')],
   ['bench', 'Measures the switch beside its peers', () => import('../../bench/command.js')],
