@@ -64,6 +64,42 @@ export class Applier {
     return changes;
   }
 
+  /** What there is: what configurations brought, and the rest. */
+  state(): { brought: Running; live: Running } {
+    const now = this.#running();
+    const part = (ours: boolean): Running => ({
+      bridges: only(now.bridges, (name) => this.#owned.has(`bridge ${name}`) === ours),
+      ports: only(now.ports, (name) => this.#owned.has(`port ${name}`) === ours),
+      statics: now.statics.filter((it) => this.#owned.has(`static ${staticName(it)}`) === ours),
+    });
+    return { brought: part(true), live: part(false) };
+  }
+
+  /** Adds what there is not yet; returns what was refused. */
+  restore({ bridges, ports, statics }: Running): Error[] {
+    const { bridges: there, ports: portsThere, macs } = this.#parts;
+    const known = new Set(there.names());
+    const adds = [
+      ...Object.entries(bridges).map(([name, options]) => () => {
+        if (!known.has(name)) {
+          there.add(name, options);
+        }
+      }),
+      ...underlaysFirst(ports).map(([name, options]) => () => {
+        portsThere.add(name, options);
+      }),
+      ...statics.map((it) => () => restore(macs, [it])),
+    ];
+    return adds.flatMap((add): Error[] => {
+      try {
+        add();
+        return [];
+      } catch (error) {
+        return [error as Error];
+      }
+    });
+  }
+
   #mayGo(prune: boolean): Owned {
     return (what, name) => prune || this.#owned.has(`${what} ${name}`);
   }
@@ -94,6 +130,19 @@ export class Applier {
       ...names('bridge', 'remove').map((name) => moves.removeBridge(name)),
     ];
   }
+}
+
+/** What there is, in the shape of a configuration. */
+export function asConfiguration(
+  workers: Configuration['workers'],
+  { bridges, ports, statics }: Running,
+): Configuration {
+  const withStatic = Object.entries(bridges).map(([name, options]) => {
+    const inside = statics.filter(({ bridge }) => bridge === name);
+    const fixed = Object.fromEntries(inside.map(({ mac, port }) => [mac, port]));
+    return [name, { ...options, static: fixed }];
+  });
+  return { workers, bridges: Object.fromEntries(withStatic), ports: { ...ports } };
 }
 
 /** The steps of which applying is made, each with the way back. */
@@ -237,6 +286,10 @@ class Moves {
 function changed(before: Port, after: Port): PortChanges {
   const keys = livePortKeys.filter((key) => before[key] !== after[key]);
   return Object.fromEntries(keys.map((key) => [key, after[key]]));
+}
+
+function only<T>(all: Readonly<Record<string, T>>, keep: (name: string) => boolean) {
+  return Object.fromEntries(Object.entries(all).filter(([name]) => keep(name)));
 }
 
 function found<T>(all: Readonly<Record<string, T>>, name: string): T {

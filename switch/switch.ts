@@ -2,10 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { recoverAll } from '../ports/index.js';
-import { Applier } from './apply.js';
+import { Applier, asConfiguration } from './apply.js';
 import { type BridgeStatus, Bridges } from './bridges.js';
 import { type Configuration, checkConfiguration, underlaysFirst } from './config/check.js';
-import type { Change } from './config/difference.js';
+import type { Change, Running } from './config/difference.js';
 import type { BridgeOptions, PortOptions, SwitchOptions } from './config/options.js';
 import { CounterReader } from './counters.js';
 import { invalid, nativeCall, SwitchError } from './errors.js';
@@ -114,6 +114,25 @@ export class Switch {
     const wanted = checkConfiguration(options);
     refuseOtherWorkers(this.#open().#configuration, wanted);
     return dryRun ? this.#applier.plan(wanted, prune) : this.#applier.run(wanted, prune);
+  }
+
+  /**
+   * What a restart needs to come back to this: what configurations brought, as it is now, and what was added live.
+   * @internal
+   */
+  state(): { applied: Configuration; live: Running } {
+    const { workers } = this.#open().#configuration;
+    const { brought, live } = this.#applier.state();
+    return { applied: asConfiguration(workers, brought), live };
+  }
+
+  /**
+   * Adds what was added live before a restart.
+   * @returns what could not be added, and why.
+   * @internal
+   */
+  restore(live: Running): Error[] {
+    return this.#open().#applier.restore(live);
   }
 
   /**

@@ -20,10 +20,17 @@ export interface Api {
   close(): Promise<void>;
 }
 
+/** Called after each change and awaited before it is answered. */
+export type Saved = () => Promise<void>;
+
 /** Serves the API of a switch until it is closed. The socket may be used by its owner and group. */
-export async function serveApi(sw: Switch, socket: string): Promise<Api> {
+export async function serveApi(
+  sw: Switch,
+  socket: string,
+  saved: Saved = async () => undefined,
+): Promise<Api> {
   await claimSocket(socket);
-  const server = createServer(sw);
+  const server = createServer(sw, saved);
   try {
     await server.listen({ path: socket });
     chmodSync(socket, 0o660);
@@ -34,7 +41,7 @@ export async function serveApi(sw: Switch, socket: string): Promise<Api> {
   return { socket, close: () => server.close() };
 }
 
-function createServer(sw: Switch): FastifyInstance {
+function createServer(sw: Switch, saved: Saved): FastifyInstance {
   const server = fastify({ bodyLimit: bodyLimitBytes, forceCloseConnections: true });
   server.setReplySerializer(toJson);
   server.setErrorHandler((error, _request, reply) => {
@@ -47,7 +54,7 @@ function createServer(sw: Switch): FastifyInstance {
     });
   });
   for (const route of routes) {
-    addRoute(server, sw, route);
+    addRoute(server, sw, route, saved);
   }
   const document = openApi(routes);
   server.get('/openapi.json', () => document);
@@ -68,7 +75,7 @@ function createServer(sw: Switch): FastifyInstance {
   return server;
 }
 
-function addRoute(server: FastifyInstance, sw: Switch, route: Route): void {
+function addRoute(server: FastifyInstance, sw: Switch, route: Route, saved: Saved): void {
   const { method, url } = route;
   server.route({
     method,
@@ -77,6 +84,9 @@ function addRoute(server: FastifyInstance, sw: Switch, route: Route): void {
     async handler(request, reply) {
       reply.status(route.status);
       const result = await route.handle(sw, inputOf(route, request));
+      if (method !== 'GET') {
+        await saved();
+      }
       return route.response ? result : reply.send();
     },
   });

@@ -1,30 +1,102 @@
-/** The daemon: a switch, its API, and a clean end. */
+/** The daemon: a switch, its API, its state, and a clean end. */
+import { createHash } from 'node:crypto';
 import { serveApi } from '../api/server.js';
 import { claimSocket, defaultSocket } from '../api/socket.js';
-import { readConfiguration } from '../config/parse.js';
+import type { Configuration } from '../config/check.js';
+import { checkConfiguration } from '../config/check.js';
+import type { Change, Running } from '../config/difference.js';
+import { parseConfiguration, readText } from '../config/parse.js';
 import type { SwitchError } from '../errors.js';
 import type { SwitchEvent } from '../events.js';
+import { StateStore } from '../state/store.js';
 import { Switch } from '../switch.js';
+import { describeChanges } from './changes.js';
+import { fail } from './fail.js';
 
 export interface DaemonOptions {
   config?: string;
   api?: string;
+  state?: string;
 }
 
 /** Runs until SIGINT or SIGTERM; throws when a worker fails. */
-export async function runDaemon({ config, api = defaultSocket() }: DaemonOptions): Promise<void> {
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const { api = defaultSocket() } = options;
   const stopped = stopSignal();
-  const configuration = config === undefined ? {} : readConfiguration(config);
+  const beginning = new Beginning(options);
   // Before any port is opened: a second daemon must not disturb the first.
   await claimSocket(api);
-  await using sw = await Switch.start(configuration);
-  const server = await serveApi(sw, api);
+  await using sw = await Switch.start(beginning.configuration);
+  for (const error of sw.restore(beginning.live)) {
+    fail(error);
+  }
+  const save = () => beginning.save(sw);
+  await save();
+  const server = await serveApi(sw, api, save);
+  const hangUp = () => void reload(sw, beginning).catch(fail);
+  process.on('SIGHUP', hangUp);
   const { ports, workers } = sw.status();
   process.stdout.write(`memswitch ready ports=${ports} workers=${workers} api=${api}\n`);
   try {
     await Promise.race([stopped, workerFailure(sw.events())]);
   } finally {
+    process.off('SIGHUP', hangUp);
     await server.close();
+    await save();
+  }
+}
+
+/**
+ * What the switch starts with. A configuration file that is not the one read last is what its writer wants now, and goes before
+ * the state; the same file again was changed live since, and the state goes before it.
+ */
+class Beginning {
+  readonly configuration: Configuration;
+  readonly live: Running = { bridges: {}, ports: {}, statics: [] };
+  readonly #file: string | undefined;
+  readonly #store: StateStore | undefined;
+  #digest: string | null = null;
+
+  constructor({ config, state }: DaemonOptions) {
+    this.#file = config;
+    this.#store = state === undefined ? undefined : new StateStore(state);
+    const kept = this.#store?.load();
+    const fresh = this.read();
+    const unchanged = fresh === undefined || fresh.digest === kept?.file;
+    this.configuration =
+      kept && unchanged ? kept.applied : (fresh?.configuration ?? checkConfiguration({}));
+    this.live = kept?.live ?? this.live;
+    this.took(fresh?.digest ?? kept?.file ?? null);
+  }
+
+  /** The configuration file as it is now; undefined where there is none. */
+  read(): { configuration: Configuration; digest: string } | undefined {
+    if (this.#file === undefined) {
+      return undefined;
+    }
+    const text = readText(this.#file);
+    const digest = createHash('sha256').update(text).digest('hex');
+    return { configuration: parseConfiguration(text), digest };
+  }
+
+  /** The switch is what the file of that digest says. */
+  took(digest: string | null): void {
+    this.#digest = digest;
+  }
+
+  async save(sw: Switch): Promise<void> {
+    await this.#store?.save(() => ({ file: this.#digest, ...sw.state() }));
+  }
+}
+
+/** SIGHUP: the file is applied again. When that is refused the switch goes on as it was. */
+async function reload(sw: Switch, beginning: Beginning): Promise<void> {
+  const fresh = beginning.read();
+  if (fresh) {
+    const changes: Change[] = await sw.apply(fresh.configuration);
+    beginning.took(fresh.digest);
+    await beginning.save(sw);
+    process.stdout.write(`memswitch applied again\n${describeChanges(changes, false)}\n`);
   }
 }
 

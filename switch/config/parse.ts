@@ -22,13 +22,15 @@ export function readConfiguration(file: string): Configuration {
 
 /** The object that a file holds, unchecked; `-` is standard input. */
 export function readYaml(file: string): unknown {
-  let text: string;
+  return withoutEmpty(parseYaml(readText(file)));
+}
+
+export function readText(file: string): string {
   try {
-    text = readFileSync(file === '-' ? 0 : file, 'utf8');
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (cause) {
     throw unreadable(file, cause as NodeJS.ErrnoException);
   }
-  return withoutEmpty(parseYaml(text));
 }
 
 function unreadable(file: string, cause: NodeJS.ErrnoException): SwitchError {

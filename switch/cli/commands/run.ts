@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
-import { runDaemon } from '../daemon.js';
-import { type ApiOption, withApi } from '../options.js';
+import { type DaemonOptions, runDaemon } from '../daemon.js';
+import { withApi } from '../options.js';
 
 export function configure(command: Command): void {
   withApi(command)
     .option('--config <file>', 'configuration, YAML or JSON (default: one worker, nothing else)')
-    .action((options: ApiOption & { config?: string }) => runDaemon(options));
+    .option('--state <folder>', 'keeps there what outlives a restart; default: nothing is kept')
+    .action((options: DaemonOptions) => runDaemon(options));
 }
