@@ -214,5 +214,16 @@
         'test/fuzz/server_handshake.cc',
       ],
     },
+    {
+      # Likewise, where DPDK is installed: together with a memswitch_dpdk of its own variant.
+      'target_name': 'device_test',
+      'type': 'none',
+      'dependencies': ['core', 'memswitch_dpdk'],
+      'cflags_cc': ['-fexceptions', '-frtti'],
+      'sources': [
+        'test/native/main.cc',
+        'test/ports/ethdev.cc',
+      ],
+    },
   ],
 }

@@ -14,11 +14,11 @@ namespace memswitch {
 
 struct DeviceOptions {
   // As DPDK takes them: a PCI address or a virtual device's name, and its arguments.
-  std::string devargs;
+  std::string devargs{};
   // Network namespace to open it in: a name as of `ip netns`, a path, a process id; '' is ours.
-  std::string netns;
-  std::string
-      interface;  // of the kernel, under the device: set up, with the MAC and MTU; '' for none
+  std::string netns{};
+  // Of the kernel, under the device: set up, with the MAC and MTU; '' for none.
+  std::string interface {};
   bool makes_interface = false;  // the device makes it (a TAP), else it must be there
   uint64_t mac = 0;              // of that interface from now on, first byte highest; 0: as it is
   uint16_t queues = 1;           // most receive queues, and transmit queues

@@ -3,14 +3,15 @@
  * from binding.gyp, which stays the one list of them; what is up to date is not compiled again.
  *
  *   node test/native/build.mjs address|thread|plain      native_test under ASan and UBSan, under TSan, under nothing
+ *   node test/native/build.mjs address|… device_test     the tests of devices, where DPDK is installed
  *   node test/native/build.mjs fuzz TARGET               a libFuzzer program (test/fuzz)
  *
  * Prints the path of the program.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { inParallel, ownFlags, readGyp, root, run } from './gyp.mjs';
+import { dpdkModule, inParallel, ownFlags, readGyp, root, run } from './gyp.mjs';
 
 const checked = ['-g', '-fno-omit-frame-pointer', '-fno-sanitize-recover=all'];
 
@@ -47,21 +48,22 @@ function isFresh(object) {
   return newest < modified(object);
 }
 
-/** Whether the folder's content was made by another recipe; then it is emptied. */
-function isStale(folder, recipe) {
-  const file = join(folder, 'recipe.json');
+/** Whether something was made by another recipe than this, which is noted. */
+function isStale(file, recipe) {
   const text = JSON.stringify(recipe);
   if (existsSync(file) && readFileSync(file, 'utf8') === text) {
     return false;
   }
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);
   return true;
 }
 
 async function compile({ compiler, flags, sources, folder }) {
-  isStale(folder, [compiler, flags]);
+  if (isStale(`${folder}.json`, [compiler, flags])) {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  mkdirSync(folder, { recursive: true });
   const object = (source) => join(folder, `${source.replaceAll('/', '_')}.o`);
   const stale = sources.filter((source) => !isFresh(object(source)));
   await inParallel(stale, (source) => {
@@ -71,47 +73,69 @@ async function compile({ compiler, flags, sources, folder }) {
   return sources.map(object);
 }
 
-async function link({ compiler, flags, objects, folder, name }) {
+async function link({ compiler, flags, objects, libraries = [], folder, name }) {
   const program = join(folder, name);
-  const stale = isStale(folder, [compiler, flags, objects]) || !existsSync(program);
-  if (stale || objects.some((object) => modified(object) > modified(program))) {
-    await run(compiler, [...flags, ...objects, '-pthread', '-o', program]);
+  mkdirSync(folder, { recursive: true });
+  const stale = isStale(`${program}.json`, [compiler, flags, objects, libraries]);
+  if (
+    stale ||
+    !existsSync(program) ||
+    objects.some((object) => modified(object) > modified(program))
+  ) {
+    await run(compiler, [...flags, ...objects, ...libraries, '-pthread', '-o', program]);
   }
   return program;
 }
 
-/** `fuzzTarget` only for the variant `fuzz`. Returns the path of the program. */
-export async function build(variant, fuzzTarget) {
+/** `program`: native_test, device_test, or for the variant `fuzz` a target in test/fuzz. Returns its path. */
+export async function build(variant, program = 'native_test') {
   const { compiler, flags, link: linkFlags = flags } = variants[variant];
   const gyp = readGyp();
-  const [core, test] = [gyp.target('core'), gyp.target('native_test')];
+  const core = gyp.target('core');
   const folder = join(root, '.cache', 'native', variant);
-  const name = fuzzTarget ?? 'native_test';
+  const withDevices = program === 'device_test' ? dpdkModule() : { flags: [], libraries: [] };
+  const common = [...gyp.flags, ...flags];
   const library = await compile({
     compiler,
-    flags: [...gyp.flags, ...flags, ...ownFlags(core)],
+    flags: [...common, ...ownFlags(core)],
     sources: core.sources,
     folder: join(folder, 'core'),
   });
-  const define = fuzzTarget ? [`-DFUZZ_TARGET=${fuzzTarget}`] : ownFlags(test);
+  const target = gyp.target(program);
   const own = await compile({
     compiler,
-    flags: [...gyp.flags, ...flags, ...define],
-    sources: fuzzTarget ? ['test/fuzz/driver.cc', `test/fuzz/${fuzzTarget}.cc`] : test.sources,
-    folder: join(folder, `${name}.objects`),
+    flags: target
+      ? [...common, ...withDevices.flags, ...ownFlags(target)]
+      : [...common, `-DFUZZ_TARGET=${program}`],
+    sources: target?.sources ?? ['test/fuzz/driver.cc', `test/fuzz/${program}.cc`],
+    folder: join(folder, `${program}.objects`),
   });
-  const objects = [...own, ...library];
-  return link({ compiler, flags: linkFlags, objects, folder: join(folder, name), name });
+  const place = { compiler, libraries: withDevices.libraries, folder: join(folder, program) };
+  if (withDevices.sources) {
+    // Beside the program, which looks for it there (native/control/dpdk.cc).
+    const module = await compile({
+      compiler,
+      flags: [...common, '-fPIC', ...withDevices.flags],
+      sources: withDevices.sources,
+      folder: join(folder, `${program}.module`),
+    });
+    const shared = [...linkFlags, '-shared'];
+    await link({ ...place, flags: shared, objects: module, name: 'memswitch_dpdk.so' });
+  }
+  return link({ ...place, flags: linkFlags, objects: [...own, ...library], name: program });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [variant, fuzzTarget] = process.argv.slice(2);
-  if (!variants[variant] || (variant === 'fuzz') !== (fuzzTarget !== undefined)) {
-    process.stderr.write('usage: node test/native/build.mjs plain|address|thread|fuzz TARGET\n');
+  const [variant, program] = process.argv.slice(2);
+  if (!variants[variant] || (variant === 'fuzz' && program === undefined)) {
+    process.stderr.write(
+      'usage: node test/native/build.mjs plain|address|thread [device_test]\n' +
+        '       node test/native/build.mjs fuzz TARGET\n',
+    );
     process.exit(2);
   }
   try {
-    process.stdout.write(`${await build(variant, fuzzTarget)}\n`);
+    process.stdout.write(`${await build(variant, program)}\n`);
   } catch (error) {
     process.stderr.write(`${error.message}\n`);
     process.exit(1);

@@ -1,5 +1,5 @@
 /** What binding.gyp says, for programs that build or check native code without node-gyp. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -21,6 +21,23 @@ export function readGyp() {
     flags: [...flags, ...folders],
     target: (name) => gyp.targets.find((candidate) => candidate.target_name === name),
   };
+}
+
+/** What memswitch_dpdk is where DPDK is installed: the commands in its lists run, as gyp would. */
+export function dpdkModule() {
+  const { conditions } = readGyp().target('memswitch_dpdk');
+  const [[, module]] = conditions;
+  const list = (entries) =>
+    entries.flatMap((entry) =>
+      entry.startsWith('<!@(')
+        ? spawnSync('sh', ['-c', entry.slice('<!@('.length, -1)], { encoding: 'utf8' })
+            .stdout.trim()
+            .split(/\s+/)
+            .filter((word) => word !== '')
+        : [entry],
+    );
+  const { sources, cflags_cc: flags, libraries } = module;
+  return { sources, flags: list(flags), libraries: list(libraries) };
 }
 
 /** The flags of a target beside the common ones, with node-gyp's variables filled in. */
