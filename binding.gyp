@@ -192,6 +192,7 @@
         'test/tables/mac_table.cc',
         'test/dataplane/bridge.cc',
         'test/dataplane/churn.cc',
+        'test/dataplane/copy.cc',
         'test/dataplane/learn.cc',
         'test/ports/attach.cc',
         'test/ports/memif.cc',

@@ -9,6 +9,7 @@ import type { Cpus } from './lane.js';
 import { commit, machine, versions } from './machine.js';
 import type { Peer } from './peer.js';
 import { peers as allPeers } from './peers/index.js';
+import { memswitchAt } from './peers/memswitch.js';
 import { chart } from './report/chart.js';
 import { markdown } from './report/markdown.js';
 import type { Results } from './results.js';
@@ -18,6 +19,7 @@ import { scenarios as allScenarios } from './scenarios/index.js';
 interface Options {
   scenario?: Scenario[];
   peer?: Peer[];
+  beside?: Peer;
   size?: string[];
   trials?: number;
   seconds: number;
@@ -42,6 +44,7 @@ export function configure(command: Command): void {
       scenariosNamed,
     )
     .option('--peer <names>', 'only these beside memswitch', peersNamed)
+    .option('--beside <folder>', 'another checkout of memswitch that is built, as a peer', checkout)
     .option('--size <bytes>', 'only these frame sizes, without checksum, or imix', words)
     .option('--trials <number>', 'of each contender (default: 11, with --quick 5)', positive)
     .option('--seconds <number>', 'length of a trial', positive, 0.05)
@@ -122,8 +125,19 @@ function chosenScenarios({ scenario, quick }: Options): Scenario[] {
   return allScenarios.filter((one) => scenario?.includes(one) ?? (quick !== true || one.quick));
 }
 
-function chosenPeers({ peer }: Options): Peer[] {
-  return allPeers.filter((one) => one.name === 'memswitch' || (peer?.includes(one) ?? true));
+function chosenPeers({ peer, beside }: Options): Peer[] {
+  const chosen = allPeers.filter(
+    (one) => one.name === 'memswitch' || (peer?.includes(one) ?? beside === undefined),
+  );
+  return beside === undefined ? chosen : [...chosen, beside];
+}
+
+function checkout(folder: string): Peer {
+  const peer = memswitchAt(folder);
+  if (peer === undefined) {
+    throw new InvalidArgumentError('holds no memswitch that is built; run npm run build there');
+  }
+  return peer;
 }
 
 /** A word is a name or, where there is none such, the beginning of names. */

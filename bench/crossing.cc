@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "bench/peer.h"
+#include "dataplane/copy.h"
 #include "memif/attachment.h"
 #include "memif/server_handshake.h"
 
@@ -24,10 +25,7 @@ using bench::die;
 
 namespace {
 
-constexpr uint16_t kSlots = 64;  // a burst
-constexpr uint32_t kLine = 64;
-
-using Line [[gnu::vector_size(kLine), gnu::aligned(1), gnu::may_alias]] = long long;
+constexpr uint16_t kSlots = kBurst;
 
 UniqueFd listen_at(const std::string& socket) {
   UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
@@ -81,28 +79,39 @@ struct Side {
   }
 };
 
-// For every processor its widest registers: a line is one move where AVX-512 is.
-[[gnu::target_clones("avx512f", "avx2", "default")]] void cross(Side& from, Side& to,
-                                                                uint16_t slots) {
+template <uint32_t kWidth>
+[[gnu::always_inline]] inline void cross(Side& from, Side& to, uint16_t slots) {
   std::array<memif::Descriptor, kSlots> source;
-  Line first[kSlots];
+  alignas(kLine) std::array<std::array<std::byte, kLine>, kSlots> first;
   for (uint16_t i = 0; i < slots; ++i) {
     source[i] = memif::load_once(&from.rx.slots[(from.rx.position + i) & from.rx.mask]);
-    first[i] = *reinterpret_cast<const Line*>(from.memory(source[i]));
+    copy_line<kWidth>(first[i].data(), from.memory(source[i]));
   }
   for (uint16_t i = 0; i < slots; ++i) {
     memif::Descriptor* slot = &to.tx.slots[(to.tx.position + i) & to.tx.mask];
     memif::Descriptor d = memif::load_once(slot);
     std::byte* place = to.memory(d);
-    *reinterpret_cast<Line*>(place) = first[i];
     d.length = source[i].length;
     d.flags = source[i].flags;
     if (d.length > kLine) {
-      std::memcpy(place + kLine, from.memory(source[i]) + kLine, d.length - kLine);
+      copy_rest<kWidth>(place, from.memory(source[i]), d.length);
     }
+    copy_line<kWidth>(place, first[i].data());
     memif::store(slot, d);
   }
 }
+
+void cross_by_16(Side& from, Side& to, uint16_t slots) {
+  cross<16>(from, to, slots);
+}
+[[gnu::target("avx2")]] void cross_by_32(Side& from, Side& to, uint16_t slots) {
+  cross<32>(from, to, slots);
+}
+[[gnu::target("avx512f")]] void cross_by_64(Side& from, Side& to, uint16_t slots) {
+  cross<64>(from, to, slots);
+}
+
+const auto cross_widest = widest(cross_by_16, cross_by_32, cross_by_64);
 
 void announce(Side& from, Side& to, uint16_t slots) {
   for (uint16_t i = 0; i < slots; ++i) {
@@ -123,7 +132,7 @@ void burst(Side& from, Side& to, bool unmoved) {
   if (unmoved && to.filled >= to.tx.size) {
     announce(from, to, slots);
   } else {
-    cross(from, to, slots);
+    cross_widest(from, to, slots);
     to.filled += unmoved ? slots : 0;
   }
   memif::publish(to.tx, slots);

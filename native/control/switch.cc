@@ -155,6 +155,7 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
   record.polling = options.polling;
   record.station = options.station;
   ids_[id] = true;
+  record.port->senders = static_cast<uint16_t>(workers_.size());
   shared_.ports[id].store(record.port.get());
   Bridge& home = *record.bridge;
   ports_[id] = std::move(record);

@@ -51,8 +51,8 @@ struct alignas(64) PortCounters {
 
 inline constexpr size_t kPortStride = sizeof(PortCounters) / sizeof(Counter);
 
-// Bursts of 1, 2, 3 to 4, 5 to 8, … 33 to 64 frames.
-inline constexpr std::array<uint16_t, 7> kBurstBounds{1, 2, 4, 8, 16, 32, 64};
+// Bursts of 1, 2, 3 to 4, 5 to 8, … 129 to 256 frames.
+inline constexpr std::array<uint16_t, 9> kBurstBounds{1, 2, 4, 8, 16, 32, 64, 128, 256};
 
 struct alignas(64) WorkerCounters {
   Counter loops;

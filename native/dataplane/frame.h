@@ -6,13 +6,17 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
+#include <span>
 
 #include "dataplane/drops.h"
 
 namespace memswitch {
 
-inline constexpr uint16_t kBurst = 64;
+// Measured between two cores, 64-byte frames, against 64: 1.17 times as many frames a second with 128, 1.3 with 256. Each
+// burst costs a round of the lines that hold the rings' indexes; half of its arrays still fit into the first-level cache.
+inline constexpr uint16_t kBurst = 256;
 
 // The snapshot of a frame's beginning: one cache line. Ethernet and two VLAN tags need 22 bytes.
 inline constexpr uint32_t kHeaderBytes = 64;
@@ -49,9 +53,19 @@ struct Frame {
   // Of a datagram whose UDP checksum is still that of its pseudo header alone: where its IP header is. The device is to
   // finish it (Port::finishes_checksums). 0: it is complete.
   uint8_t unfinished = 0;
+  uint8_t unused = 0;  // named, so that the compiler writes the last eight bytes as one
+
+  static Frame whole(const std::byte* data, uint32_t length) {
+    return {.data = data,
+            .buffer = nullptr,
+            .length = length,
+            .first_length = length,
+            .segment = 0,
+            .segments = 0};
+  }
 };
 
-static_assert(sizeof(Frame) == 32);
+static_assert(sizeof(Frame) == 32 && offsetof(Frame, length) == 16);
 
 // An Ethernet address as the low 48 bits of the eight bytes at its place (first byte lowest).
 using Mac = uint64_t;
@@ -62,22 +76,49 @@ constexpr bool is_group(Mac mac) {
   return (mac & 1) != 0;
 }
 
+// The Ethernet address at `at`, of which two bytes more can be read.
+inline Mac load_mac(const std::byte* at) {
+  Mac mac;
+  std::memcpy(&mac, at, sizeof mac);
+  return mac & kMacMask;
+}
+
+// Neighbours of a burst that come from one address and go to one: what concerns addresses is done once for all of them.
+struct Run {
+  Mac destination;
+  Mac source;
+  uint64_t destination_hash;  // hash()
+  uint64_t source_hash;       // hash()
+  uint16_t first;             // frame
+  uint16_t count;
+};
+
 struct Burst {
   uint16_t count = 0;           // frames
   uint16_t slots = 0;           // what release() gives back: descriptors of a ring
   uint16_t segments = 0;        // used of `pieces`
   uint32_t longest = 0;         // bytes of the longest frame; classify()
   std::optional<Drop> refused;  // by the queue itself, all frames of the burst: only to be counted
-  std::array<Frame, kBurst> frames;
+  alignas(32) std::array<Frame, kBurst> frames;
   std::array<Segment, kBurstPieces> pieces;
 
-  // Filled on the way, stage by stage, for each frame.
+  // Filled on the way, stage by stage.
   alignas(64) std::array<std::array<std::byte, kHeaderBytes>, kBurst> headers;  // snapshot()
-  alignas(64) std::array<Mac, kBurst> destination;                              // classify()
-  alignas(64) std::array<Mac, kBurst> source;                                   // classify()
-  alignas(64) std::array<bool, kBurst> dropped;                                 // classify()
-  alignas(64) std::array<uint64_t, kBurst> destination_hash;                    // hash()
-  alignas(64) std::array<uint64_t, kBurst> source_hash;                         // hash()
+  alignas(64) std::array<bool, kBurst> dropped;  // classify(); counted, and in no run
+  std::array<Run, kBurst> runs;                  // classify()
+  uint16_t run_count = 0;
+  bool thinned = false;  // frames were dropped that are still in a run: thin() is due
+
+  [[nodiscard]] Mac destination(uint16_t frame) const { return load_mac(headers[frame].data()); }
+  [[nodiscard]] Mac source(uint16_t frame) const { return load_mac(headers[frame].data() + 6); }
+
+  [[nodiscard]] std::span<Run> all_runs() { return {runs.data(), run_count}; }
+  [[nodiscard]] std::span<const Run> all_runs() const { return {runs.data(), run_count}; }
+
+  void drop(uint16_t frame) {
+    dropped[frame] = true;
+    thinned = true;
+  }
 };
 
 }  // namespace memswitch

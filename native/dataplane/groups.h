@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -13,13 +15,27 @@
 namespace memswitch {
 
 class Groups {
+  static constexpr auto kNumbers = [] {
+    std::array<uint8_t, 2 * kBurst> numbers{};
+    std::iota(numbers.begin(), numbers.end(), uint8_t{0});
+    return numbers;
+  }();
+
  public:
   struct Group {
     PortId port;
     uint16_t count;
-    std::array<uint8_t, kBurst> which;
+    std::array<uint8_t, 2 * kBurst> which;  // the second half is slack for add()
 
-    void add(uint16_t frame) { which[count++] = static_cast<uint8_t>(frame); }
+    // Neighbours: always as many numbers as a burst has are written, which is a few wide stores without a loop.
+    void add(uint16_t first, uint16_t frames) {
+      if (frames == 1) {
+        which[count] = static_cast<uint8_t>(first);
+      } else {
+        std::memcpy(&which[count], &kNumbers[first], kBurst);
+      }
+      count = static_cast<uint16_t>(count + frames);
+    }
   };
   static_assert(kBurst <= 256);
 

@@ -3,22 +3,24 @@
 
 namespace memswitch {
 
-// All hashes of the burst first, with their buckets on the way into the cache; compared afterwards. Runs of one
-// address, the usual case, cost one comparison.
+// All hashes of the burst first, with their buckets on the way into the cache; compared afterwards.
 void hash(Burst& burst, const Bridge& bridge) {
-  Mac last_source = 0;
-  Mac last_destination = 0;
-  for (uint16_t i = 0; i < burst.count; ++i) {
-    if (burst.source[i] != last_source) {
-      last_source = burst.source[i];
-      burst.source_hash[i] = bridge.macs.hash(last_source);
-      bridge.macs.prefetch(burst.source_hash[i]);
+  const MacTable& macs = bridge.macs;
+  const Run* last = nullptr;
+  for (Run& run : burst.all_runs()) {
+    if (last != nullptr && run.source == last->source) {
+      run.source_hash = last->source_hash;
+    } else {
+      run.source_hash = macs.hash(run.source);
+      macs.prefetch(run.source_hash);
     }
-    if (burst.destination[i] != last_destination) {
-      last_destination = burst.destination[i];
-      burst.destination_hash[i] = bridge.macs.hash(last_destination);
-      bridge.macs.prefetch(burst.destination_hash[i]);
+    if (last != nullptr && run.destination == last->destination) {
+      run.destination_hash = last->destination_hash;
+    } else {
+      run.destination_hash = macs.hash(run.destination);
+      macs.prefetch(run.destination_hash);
     }
+    last = &run;
   }
 }
 
@@ -61,23 +63,15 @@ void learn(Burst& burst, Worker& worker, Port& in, Bridge& bridge) {
   }
   const MacTable::Age now = worker.shared.clock.load(std::memory_order_relaxed);
   Mac last = 0;
-  uint16_t first = 0;  // of the run, which has the hash
-  bool seen = false;
-  for (uint16_t i = 0; i < burst.count; ++i) {
-    const Mac mac = burst.source[i];
-    if (mac != last) {
-      last = mac;
-      first = i;
-      seen = false;
-    }
-    if (seen || burst.dropped[i]) {
+  for (const Run& run : burst.all_runs()) {
+    if (run.source == last) {
       continue;
     }
-    seen = true;
+    last = run.source;
     const MacTable::Learn result =
-        bridge.macs.learn(mac, burst.source_hash[first], in.id(), in.macs, now);
+        bridge.macs.learn(run.source, run.source_hash, in.id(), in.macs, now);
     if (result.result != MacTable::Learned::kKnown) [[unlikely]] {
-      learned(result, mac, worker, in, bridge);
+      learned(result, run.source, worker, in, bridge);
     }
   }
 }

@@ -11,23 +11,25 @@ constexpr bool is_reserved(Mac mac) {
   return (mac & 0xf0ff'ffff'ffff) == 0x0000'00c2'8001;
 }
 
-void flood(Burst& burst, uint16_t frame, Worker& worker, const Port& in, const Bridge& bridge) {
+void flood(Burst& burst, const Run& run, Worker& worker, const Port& in, const Bridge& bridge) {
   PortCounters& counters = worker.counters_of(in.id());
   const Bridge::Members* members = bridge.members.load(std::memory_order_acquire);
   uint64_t replicas = 0;
   if (members != nullptr && bridge.flood.load(std::memory_order_relaxed)) {
     for (const Port* member : *members) {
       if (member != &in && !(in.split_horizon && member->split_horizon)) {
-        worker.groups.of(member->id()).add(frame);
+        worker.groups.of(member->id()).add(run.first, run.count);
         ++replicas;
       }
     }
   }
   if (replicas == 0) {
-    counters.drop(Drop::kNoDestination);
-  } else {
-    counters.copies.add(replicas - 1);
-    burst.frames[frame].shared = replicas > 1;
+    counters.drop(Drop::kNoDestination, run.count);
+  } else if (replicas > 1) {
+    counters.copies.add((replicas - 1) * run.count);
+    for (uint16_t i = run.first; i < run.first + run.count; ++i) {
+      burst.frames[i].shared = true;
+    }
   }
 }
 
@@ -41,34 +43,21 @@ bool is_beyond_horizon(const Worker& worker, PortId to) {
 
 void look_up(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge) {
   PortCounters& counters = worker.counters_of(in.id());
-  Mac last = 0;
-  PortId port = kNoPort;
-  Groups::Group* group = nullptr;  // that the run of one address goes to
-  for (uint16_t i = 0; i < burst.count; ++i) {
-    const Mac mac = burst.destination[i];
-    if (mac != last) {
-      last = mac;
-      group = nullptr;
-      port = is_group(mac) ? kNoPort : bridge.macs.find(mac, burst.destination_hash[i]);
-    }
-    if (burst.dropped[i]) [[unlikely]] {
-      continue;
-    }
-    if (group != nullptr) [[likely]] {
-      group->add(i);
-    } else if (port == in.id()) [[unlikely]] {
-      counters.drop(Drop::kSamePort);
+  for (const Run& run : burst.all_runs()) {
+    const Mac mac = run.destination;
+    const PortId port = is_group(mac) ? kNoPort : bridge.macs.find(mac, run.destination_hash);
+    if (port == in.id()) [[unlikely]] {
+      counters.drop(Drop::kSamePort, run.count);
     } else if (port != kNoPort) [[likely]] {
       if (in.split_horizon && is_beyond_horizon(worker, port)) [[unlikely]] {
-        counters.drop(Drop::kSplitHorizon);
+        counters.drop(Drop::kSplitHorizon, run.count);
       } else {
-        group = &worker.groups.of(port);
-        group->add(i);
+        worker.groups.of(port).add(run.first, run.count);
       }
     } else if (is_reserved(mac)) {
-      counters.drop(Drop::kReserved);
+      counters.drop(Drop::kReserved, run.count);
     } else {
-      flood(burst, i, worker, in, bridge);
+      flood(burst, run, worker, in, bridge);
     }
   }
 }

@@ -2,7 +2,7 @@
 //
 //   receive    views of what waits in a queue; checked, not copied
 //   snapshot   the frames' first bytes, private from here on
-//   classify   addresses, lengths
+//   classify   lengths, and runs of frames with the same addresses
 //   hash       of all addresses, their buckets on the way into the cache
 //   learn      where the sources are
 //   look_up    where the destinations are: sorted by the port they leave by
@@ -19,6 +19,9 @@ void forward(Burst& burst, Worker& worker, Port& in) {
   PortCounters& counters = worker.counters_of(in.id());
   snapshot(burst);
   classify(burst, counters, in.max_frame.load(std::memory_order_relaxed));
+  if (burst.thinned) [[unlikely]] {
+    thin(burst);
+  }
   if (Bridge* bridge = in.bridge.load(std::memory_order_acquire)) [[likely]] {
     hash(burst, *bridge);
     learn(burst, worker, in, *bridge);

@@ -10,7 +10,7 @@ namespace memswitch {
 namespace {
 
 // The first piece is shorter than the snapshot: gather.
-void snapshot_pieces(std::byte* to, const Frame& frame, const Burst& burst) {
+[[gnu::noinline]] void snapshot_pieces(std::byte* to, const Frame& frame, const Burst& burst) {
   uint32_t length = std::min(frame.first_length, kHeaderBytes);
   copy_short(to, frame.data, length);
   for (uint16_t p = 0; p < frame.segments && length < kHeaderBytes; ++p) {
@@ -21,20 +21,42 @@ void snapshot_pieces(std::byte* to, const Frame& frame, const Burst& burst) {
   }
 }
 
-}  // namespace
+static_assert(kHeaderBytes == kLine);
 
-void snapshot(Burst& burst) {
-  for (uint16_t i = 0; i < burst.count; ++i) {
+template <uint32_t kWidth>
+[[gnu::always_inline]] inline void snapshot_by(Burst& burst) {
+  const uint32_t count = burst.count;
+  for (uint32_t i = 0; i < count; ++i) {
     const Frame& frame = burst.frames[i];
     std::byte* to = burst.headers[i].data();
     if (frame.first_length >= kHeaderBytes) [[likely]] {
-      copy_fixed<kHeaderBytes>(to, frame.data);
+      copy_line<kWidth>(to, frame.data);
+    } else if (frame.segments == 0 && frame.length >= kLine / 2) {
+      copy_line_or_less<kWidth>(to, frame.data, frame.length);
     } else if (frame.segments == 0) {
       copy_short(to, frame.data, frame.first_length);
     } else {
       snapshot_pieces(to, frame, burst);
     }
   }
+}
+
+void snapshot_by_16(Burst& burst) {
+  snapshot_by<16>(burst);
+}
+[[gnu::target("avx2")]] void snapshot_by_32(Burst& burst) {
+  snapshot_by<32>(burst);
+}
+[[gnu::target("avx512f")]] void snapshot_by_64(Burst& burst) {
+  snapshot_by<64>(burst);
+}
+
+const auto snapshot_widest = widest(snapshot_by_16, snapshot_by_32, snapshot_by_64);
+
+}  // namespace
+
+void snapshot(Burst& burst) {
+  snapshot_widest(burst);
 }
 
 }  // namespace memswitch

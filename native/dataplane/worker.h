@@ -76,6 +76,7 @@ void forward(Burst& burst, Worker& worker, Port& in);
 // The stages of a burst, in their order.
 void snapshot(Burst& burst);
 void classify(Burst& burst, PortCounters& in, uint32_t max_frame);
+void thin(Burst& burst);  // only after frames were dropped: takes them out of their runs
 void hash(Burst& burst, const Bridge& bridge);
 void learn(Burst& burst, Worker& worker, Port& in, Bridge& bridge);
 void look_up(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge);

@@ -8,6 +8,11 @@ namespace memswitch::memif {
 
 namespace {
 
+// One descriptor of a frame that is no chain.
+inline bool is_plain(const Descriptor& d, uint16_t region) {
+  return d.flags == 0 && d.region == region;
+}
+
 // The pieces of a chain from its second on. Returns the slots taken; 0: it is not complete yet, has to wait for the
 // next burst, or is a fault.
 [[gnu::noinline]] uint16_t receive_chain(const Ring& ring, const RegionTable& regions, uint16_t at,
@@ -43,39 +48,63 @@ namespace {
 
 }  // namespace
 
+namespace {
+
+// Frames of one descriptor each, all in the region of the first, as nearly all are: from `slots` on, at most `most`.
+// Stops before the first that is something else. A loop of its own, so that all it needs stays in registers.
+[[gnu::noinline]] uint32_t receive_plain(Descriptor* slots, uint32_t most, uint16_t region,
+                                         const RegionView& view, Frame* frames) {
+  std::byte* const base = view.base;
+  const uint64_t size = view.size;
+  uint32_t n = 0;
+  for (; n < most; ++n) {
+    const Descriptor d = load_once(&slots[n]);
+    if (!is_plain(d, region) || uint64_t{d.offset} + d.length > size) [[unlikely]] {
+      break;
+    }
+    const std::byte* const data = base + d.offset;
+    __builtin_prefetch(data);
+    frames[n] = Frame::whole(data, d.length);
+  }
+  return n;
+}
+
+}  // namespace
+
 Fault receive(const Ring& ring, const RegionTable& regions, Burst& burst) {
   const uint16_t waiting = available(ring);
   if (waiting > ring.size) [[unlikely]] {
     burst.count = burst.slots = 0;
     return Fault::kIndexJump;
   }
-  // In locals: a store into the burst could alias them, as far as the compiler knows.
-  Descriptor* const slots = ring.slots;
-  const RegionTable table = regions;
-  const uint32_t mask = ring.mask;
-  const uint32_t at = ring.position;
   uint32_t taken = 0;
-  uint16_t count = 0;
+  uint32_t count = 0;
   burst.segments = 0;
   Fault fault = Fault::kNone;
-  for (; taken < waiting && count < kBurst; ++count) {
-    const Descriptor d = load_once(&slots[(at + taken) & mask]);
-    fault = check(d, table);
+  while (taken < waiting && count < kBurst) {
+    const uint32_t slot = (ring.position + taken) & ring.mask;
+    const Descriptor d = load_once(&ring.slots[slot]);
+    fault = check(d, regions);
     if (fault != Fault::kNone) [[unlikely]] {
       break;
     }
+    const RegionView& region = regions.views[d.region];
+    if (is_plain(d, d.region)) [[likely]] {
+      const uint32_t most = std::min({waiting - taken, kBurst - count, uint32_t{ring.size} - slot});
+      const uint32_t plain =
+          receive_plain(&ring.slots[slot], most, d.region, region, &burst.frames[count]);
+      taken += plain;
+      count += plain;
+      if (plain > 0) [[likely]] {
+        continue;
+      }
+    }
     Frame& frame = burst.frames[count];
-    frame = {.data = table.views[d.region].base + d.offset,
-             .buffer = nullptr,
-             .length = d.length,
-             .first_length = d.length,
-             .segment = 0,
-             .segments = 0};
-    __builtin_prefetch(frame.data);
+    frame = Frame::whole(region.base + d.offset, d.length);
     ++taken;
-    if ((d.flags & kDescriptorNext) != 0) [[unlikely]] {
+    if ((d.flags & kDescriptorNext) != 0) {
       const uint16_t more =
-          receive_chain(ring, table, static_cast<uint16_t>(at + taken),
+          receive_chain(ring, regions, static_cast<uint16_t>(ring.position + taken),
                         static_cast<uint16_t>(waiting - taken), frame, burst, fault);
       if (more == 0) {
         --taken;
@@ -83,8 +112,9 @@ Fault receive(const Ring& ring, const RegionTable& regions, Burst& burst) {
       }
       taken += more;
     }
+    ++count;
   }
-  burst.count = count;
+  burst.count = static_cast<uint16_t>(count);
   burst.slots = static_cast<uint16_t>(taken);
   return fault;
 }
@@ -152,49 +182,29 @@ class Source {
   bool in_frame_ = false;
 };
 
-// A frame of one piece into one buffer.
-inline void write_frame(std::byte* to, const Frame& frame, const std::byte* header,
-                        uint32_t length) {
-  if (length < kHeaderBytes) {
-    copy_short(to, header, length);
-    return;
-  }
-  copy_fixed<kHeaderBytes>(to, header);
-  if (length > kHeaderBytes) {
-    std::memcpy(to + kHeaderBytes, frame.data + kHeaderBytes, length - kHeaderBytes);
-  }
-}
-
-// Where transmit() is in a ring. Kept in locals, apart from the ring and the results: a store into a peer's memory
-// could alias those, and the compiler would load them again for every frame.
+// Where transmit() is in a ring, apart from the ring: a store into a peer's memory could alias it, as far as the compiler
+// knows.
 struct Cursor {
-  const RegionView* const views;
-  const uint32_t regions;
+  const RegionTable regions;
   Descriptor* const slots;
-  const Descriptor* const lent;
+  const Descriptor* const
+      offered;  // the buffers: a client's own copy, or what the peer has in the slots
   const uint32_t mask;
   const uint32_t room;   // slots that are ours
   const uint32_t start;  // the first of them
   uint32_t used = 0;
 
-  // The n-th unused slot's buffer: a client's own, or what the peer offers, checked.
-  template <bool kLent>
+  // The n-th unused slot.
+  [[nodiscard]] uint32_t slot(uint32_t n = 0) const { return (start + used + n) & mask; }
+  // Its buffer, checked.
   [[nodiscard]] Fault buffer(uint32_t n, Descriptor& d) const {
-    const uint32_t slot = (start + used + n) & mask;
-    if constexpr (kLent) {
-      d = lent[slot];
-      return Fault::kNone;
-    }
-    d = load_once(&slots[slot]);
-    return check(d, {views, regions});
-  }
-  [[nodiscard]] std::byte* memory(const Descriptor& d) const {
-    return views[d.region].base + d.offset;
+    d = load_once(&offered[slot(n)]);
+    return check(d, regions);
   }
   void fill(Descriptor d, uint32_t length, uint16_t flags) {
     d.length = length;
     d.flags = flags;
-    store(&slots[(start + used) & mask], d);
+    store(&slots[slot()], d);
     ++used;
   }
 };
@@ -202,7 +212,6 @@ struct Cursor {
 enum class Chained : uint8_t { kSent, kFull, kNoRoom };
 
 // A frame over several of the peer's buffers. Nothing is filled unless all of it fits.
-template <bool kLent>
 [[gnu::noinline]] Chained transmit_chain(Cursor& at, const Burst& burst, uint16_t i, Fault& fault) {
   const uint32_t length = burst.frames[i].length;
   Descriptor buffers[kMaxSegments];
@@ -215,7 +224,7 @@ template <bool kLent>
     if (at.used + count == at.room) {
       return Chained::kFull;
     }
-    fault = at.buffer<kLent>(count, buffers[count]);
+    fault = at.buffer(count, buffers[count]);
     if (fault != Fault::kNone) {
       return Chained::kFull;
     }
@@ -224,48 +233,115 @@ template <bool kLent>
   Source source(burst, i);
   uint32_t left = length;
   for (uint16_t b = 0; b < count; ++b) {
-    const uint32_t part = std::min(left, buffers[b].length);
-    source.copy(at.memory(buffers[b]), part);
+    const Descriptor& d = buffers[b];
+    const uint32_t part = std::min(left, d.length);
+    source.copy(at.regions.views[d.region].base + d.offset, part);
     left -= part;
-    at.fill(buffers[b], part, b + 1 < count ? kDescriptorNext : uint16_t{0});
+    at.fill(d, part, b + 1 < count ? kDescriptorNext : uint16_t{0});
   }
   return Chained::kSent;
 }
 
-template <bool kLent>
-Transmitted transmit_from(Cursor at, const Burst& burst, const uint8_t* index, uint16_t count,
-                          uint32_t& used) {
-  Transmitted result;
-  uint32_t done = 0;
+// Slots one after the other, with their buffers in one region.
+struct Stretch {
+  Descriptor* slots;
+  const Descriptor* offered;
+  uint32_t count;
+  uint16_t region;
+  RegionView view;
+};
+
+struct Plain {
+  uint32_t frames = 0;
   uint64_t bytes = 0;
-  for (; done < count && at.used < at.room; ++done) {
-    const uint16_t i = index[done];
+};
+
+// Frames of one piece into one buffer each, as nearly all are. Stops before the first that is something else. A loop of
+// its own, so that all it needs stays in registers.
+template <uint32_t kWidth>
+[[gnu::always_inline]] inline Plain transmit_plain(const Stretch& stretch, const Burst& burst,
+                                                   const uint8_t* index) {
+  const auto [slots, offered, count, region, view] = stretch;
+  uint32_t n = 0;
+  uint64_t bytes = 0;
+  for (; n < count; ++n) {
+    const uint32_t i = index[n];
     const Frame& frame = burst.frames[i];
     const uint32_t length = frame.length;
+    Descriptor d = load_once(&offered[n]);
+    if (d.region != region || uint64_t{d.offset} + d.length > view.size) [[unlikely]] {
+      break;
+    }
+    if (length > d.length || length < kLine / 2 || frame.segments != 0) [[unlikely]] {
+      break;
+    }
+    std::byte* const to = view.base + d.offset;
+    const std::byte* const header = burst.headers[i].data();
+    if (length >= kLine) [[likely]] {
+      copy_rest<kWidth>(to, frame.data, length);
+      copy_line<kWidth>(to, header);
+    } else {
+      copy_line_or_less<kWidth>(to, header, length);
+    }
+    d.length = length;
+    d.flags = 0;
+    store(&slots[n], d);
+    bytes += length;
+  }
+  return {.frames = n, .bytes = bytes};
+}
+
+Plain transmit_plain_by_16(const Stretch& stretch, const Burst& burst, const uint8_t* index) {
+  return transmit_plain<16>(stretch, burst, index);
+}
+[[gnu::target("avx2")]] Plain transmit_plain_by_32(const Stretch& stretch, const Burst& burst,
+                                                   const uint8_t* index) {
+  return transmit_plain<32>(stretch, burst, index);
+}
+[[gnu::target("avx512f")]] Plain transmit_plain_by_64(const Stretch& stretch, const Burst& burst,
+                                                      const uint8_t* index) {
+  return transmit_plain<64>(stretch, burst, index);
+}
+
+const auto transmit_plain_widest =
+    widest(transmit_plain_by_16, transmit_plain_by_32, transmit_plain_by_64);
+
+Transmitted transmit_from(Cursor& at, const Burst& burst, const uint8_t* index, uint32_t count) {
+  Transmitted result;
+  uint32_t done = 0;
+  while (done < count && at.used < at.room) {
     Descriptor d;
-    result.fault = at.buffer<kLent>(0, d);
+    result.fault = at.buffer(0, d);
     if (result.fault != Fault::kNone) [[unlikely]] {
       break;
     }
-    if (length <= d.length && frame.segments == 0) [[likely]] {
-      write_frame(at.memory(d), frame, burst.headers[i].data(), length);
-      at.fill(d, length, 0);
-    } else {
-      const Chained chained = transmit_chain<kLent>(at, burst, i, result.fault);
-      if (chained == Chained::kFull) {
-        break;
-      }
-      if (chained == Chained::kNoRoom) {
-        ++result.no_room;
-        continue;
-      }
+    const uint32_t slot = at.slot();
+    const Stretch stretch{.slots = at.slots + slot,
+                          .offered = at.offered + slot,
+                          .count = std::min({count - done, at.room - at.used, at.mask + 1 - slot}),
+                          .region = d.region,
+                          .view = at.regions.views[d.region]};
+    const Plain plain = transmit_plain_widest(stretch, burst, index + done);
+    done += plain.frames;
+    at.used += plain.frames;
+    result.bytes += plain.bytes;
+    if (plain.frames > 0) [[likely]] {
+      continue;
     }
-    bytes += length;
+    const uint16_t i = index[done];
+    const Chained chained = transmit_chain(at, burst, i, result.fault);
+    if (chained == Chained::kFull) {
+      break;
+    }
+    if (chained == Chained::kNoRoom) {
+      ++result.no_room;
+    } else {
+      result.bytes += burst.frames[i].length;
+    }
+    ++done;
   }
   result.done = static_cast<uint16_t>(done);
   result.frames = static_cast<uint16_t>(done - result.no_room);
-  result.bytes = bytes;
-  used = at.used;
   return result;
 }
 
@@ -279,19 +355,15 @@ Transmitted transmit(Ring& ring, const RegionTable& regions, const Burst& burst,
     nothing.fault = Fault::kIndexJump;
     return nothing;
   }
-  const Cursor at{.views = regions.views,
-                  .regions = regions.count,
-                  .slots = ring.slots,
-                  .lent = ring.lent,
-                  .mask = ring.mask,
-                  .room = room,
-                  .start = ring.position};
-  uint32_t used = 0;
-  const Transmitted result = ring.lent != nullptr
-                                 ? transmit_from<true>(at, burst, index, count, used)
-                                 : transmit_from<false>(at, burst, index, count, used);
-  if (used > 0) {
-    publish(ring, static_cast<uint16_t>(used));
+  Cursor at{.regions = regions,
+            .slots = ring.slots,
+            .offered = ring.lent != nullptr ? ring.lent : ring.slots,
+            .mask = ring.mask,
+            .room = room,
+            .start = ring.position};
+  const Transmitted result = transmit_from(at, burst, index, count);
+  if (at.used > 0) {
+    publish(ring, static_cast<uint16_t>(at.used));
   }
   return result;
 }

@@ -69,10 +69,10 @@ inline void store_release(uint16_t* shared, uint16_t value) {
 }
 
 // A private copy: two atomic loads, so that no field is ever read twice, however the compiler would like to.
-inline Descriptor load_once(Descriptor* shared) {
-  auto* halves = reinterpret_cast<uint64_t*>(shared);
-  const uint64_t low = std::atomic_ref<uint64_t>(halves[0]).load(std::memory_order_relaxed);
-  const uint64_t high = std::atomic_ref<uint64_t>(halves[1]).load(std::memory_order_relaxed);
+inline Descriptor load_once(const Descriptor* shared) {
+  const auto* halves = reinterpret_cast<const uint64_t*>(shared);
+  const uint64_t low = std::atomic_ref(halves[0]).load(std::memory_order_relaxed);
+  const uint64_t high = std::atomic_ref(halves[1]).load(std::memory_order_relaxed);
   return {.flags = static_cast<uint16_t>(low),
           .region = static_cast<uint16_t>(low >> 16),
           .length = static_cast<uint32_t>(low >> 32),

@@ -55,7 +55,7 @@ void IpMode::add_headers(Burst& burst) const {
 
 bool IpMode::takes(const Burst& burst, uint8_t frame) const {
   const uint16_t type = ether_type(burst.headers[frame].data());
-  const Mac to = burst.destination[frame];
+  const Mac to = burst.destination(frame);
   return (type == kEtherIpv4 || type == kEtherIpv6) && (to == address_ || is_group(to));
 }
 

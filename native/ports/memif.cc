@@ -43,7 +43,7 @@ void MemifRxQueue::disarm() {
 
 MemifLink::MemifLink(Port& port, memif::Link link, int alarm_fd,
                      const std::optional<IpStation>& station)
-    : link_(std::move(link)), alarm_fd_(alarm_fd) {
+    : port_(port), link_(std::move(link)), alarm_fd_(alarm_fd) {
   for (const memif::Region& region : link_.regions) {
     views_.push_back({region.base(), region.size()});
   }
@@ -88,7 +88,10 @@ void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which, uin
     return;
   }
   MemifTxQueue& queue = *tx_[worker % tx_.size()];
-  if (!queue.turn.take()) [[unlikely]] {
+  // A worker that has the ring to itself takes no turn. That is a full fence, which waits for the last burst's stores to
+  // lines of other cores: without it 64-byte frames were 8 % faster.
+  const bool shared = port_.senders.load(std::memory_order_relaxed) > tx_.size();
+  if (shared && !queue.turn.take()) [[unlikely]] {
     counters.drop(Drop::kQueueBusy, which.size());
     return;
   }
@@ -100,7 +103,9 @@ void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which, uin
   const auto count = static_cast<uint16_t>(which.size());
   const memif::Transmitted sent =
       memif::transmit(queue.ring, regions_, *frames, which.data(), count);
-  queue.turn.give_back();
+  if (shared) {
+    queue.turn.give_back();
+  }
 
   counters.tx_frames.add(sent.frames);
   counters.tx_bytes.add(sent.bytes + (queue.ip ? uint64_t{sent.frames} * IpMode::kHeader : 0));

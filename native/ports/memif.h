@@ -39,7 +39,7 @@ class MemifRxQueue final : public RxQueue {
   std::optional<IpMode> ip_;
 };
 
-// A transmit ring. Workers share it when they are more than the rings, so it is taken for a whole burst.
+// A transmit ring. Workers share it when they are more than the rings; then it is taken for a whole burst.
 struct alignas(64) MemifTxQueue {
   explicit MemifTxQueue(const memif::Ring& r, const std::optional<IpStation>& station) : ring(r) {
     if (station) {
@@ -81,6 +81,7 @@ class MemifLink {
 
  private:
   // The lines of these are read for every burst and written about never: apart from the queues'.
+  const Port& port_;
   memif::Link link_;
   std::vector<memif::RegionView> views_;
   memif::RegionTable regions_{};

@@ -86,6 +86,10 @@ class Port {
 
   std::atomic<uint32_t> max_frame{kMaxFrame};  // bytes; by the port's MTU
   bool finishes_checksums = false;             // takes frames with Frame::unfinished set
+  // Only workers with a lower index call transmit(): where those are no more than the queues, each has one to itself.
+  // Written by control. Before it grows for a new worker to start, all others must have passed a quiescent state, for
+  // one of them may be in transmit() just then, by the old number.
+  std::atomic<uint16_t> senders{kMaxWorkers};
   bool split_horizon = false;   // no frame goes from one such port to another (RFC 4762, 4.4)
   Quota macs;                   // learned addresses behind this port
   std::atomic<Bridge*> bridge;  // written by control threads; null while the port is being removed

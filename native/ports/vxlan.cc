@@ -76,8 +76,8 @@ void VxlanPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t 
   Mac last = 0;
   RemoteIndex remote = kNoRemote;
   for (const uint8_t frame : which) {
-    if (burst.destination[frame] != last) {
-      last = burst.destination[frame];
+    if (burst.destination(frame) != last) {
+      last = burst.destination(frame);
       remote = remote_of(last);
     }
     if (remote != kNoRemote) {

@@ -176,7 +176,7 @@ PortUnderlay::Arrival PortUnderlay::open(const Burst& burst, uint16_t f,
     refused.drop = reason;
     return refused;
   };
-  if (burst.destination[f] != options_.self.mac) {
+  if (burst.destination(f) != options_.self.mac) {
     return refuse(Drop::kNotTunnel);
   }
   const vxlan::Decapsulated out = vxlan::decapsulate(head, frame.length, endpoint_);

@@ -37,6 +37,9 @@ struct Stage {
     }
     snapshot(burst);
     classify(burst, counters[1], kMaxFrame);
+    if (burst.thinned) {
+      thin(burst);
+    }
     hash(burst, bridge);
     learn(burst, worker, port, bridge);
   }
