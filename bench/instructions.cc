@@ -130,7 +130,7 @@ class Bench {
   std::vector<std::unique_ptr<Attached>> attached_;
   Bridge::Members members_;
   std::vector<RxQueue*> plan_;
-  Worker worker_{0, Polling::kBusy, shared_, counters_.data(), own_};
+  Worker worker_{0, shared_, counters_.data(), own_};
 };
 
 std::vector<Mac> random_order(uint32_t addresses) {

@@ -1,5 +1,6 @@
 #include "control/device_ports.h"
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -13,8 +14,10 @@ Status DevicePorts::add(const DeviceOptions& options, const Home& home,
     return status;
   }
   std::unique_ptr<DevicePort> device;
+  // Workers may still come, up to one a CPU.
+  const size_t workers = std::max<size_t>(workers_.size(), std::thread::hardware_concurrency());
   Status status =
-      dpdk->open(options, home.id, home.bridge, home.mac_limit, workers_.size(), alarm_fd_, device);
+      dpdk->open(options, home.id, home.bridge, home.mac_limit, workers, alarm_fd_, device);
   return status.ok() ? take(std::move(device), home, port) : status;
 }
 
@@ -29,7 +32,7 @@ Status DevicePorts::take(std::unique_ptr<DevicePort> device, const Home& home,
   for (RxQueue* queue : device->queues()) {
     queue->polling = home.polling;
   }
-  if (!workers_.add(device->queues())) {
+  if (!workers_.add(device->queues(), {.node = device->state().numa, .workers = home.workers})) {
     reclaim_.retire(std::move(device));
     return refuse(Code::kLimit, "the workers have too many queues");
   }

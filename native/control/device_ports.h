@@ -28,6 +28,7 @@ class DevicePorts {
     Bridge* bridge = nullptr;
     uint32_t mac_limit = 0;
     std::optional<Polling> polling{};
+    std::vector<uint16_t> workers{};  // that poll its queues; empty: by rule
   };
 
   // Opens the device and gives its queues to the workers; its link is down until look() finds it up.

@@ -1,5 +1,7 @@
 #include "control/endpoint.h"
 
+#include <emmintrin.h>
+
 #include <algorithm>
 #include <atomic>
 #include <numeric>
@@ -52,7 +54,7 @@ void EndpointLink::disarm(size_t queue) {
 
 // With the fence that the switch's poll threads spare themselves: here nobody looks a second time.
 void EndpointLink::wake_peer(const Ring& ring) {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  _mm_mfence();
   if (memif::wants_doorbell(ring)) {
     memif::ring_doorbell(ring);
   }

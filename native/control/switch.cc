@@ -153,9 +153,10 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
   }
   record.port->max_frame.store(options.max_frame);
   record.polling = options.polling;
+  record.workers = options.workers;
   record.station = options.station;
   ids_[id] = true;
-  record.port->senders = static_cast<uint16_t>(workers_.size());
+  record.port->senders = workers_.in_service();
   shared_.ports[id].store(record.port.get());
   Bridge& home = *record.bridge;
   ports_[id] = std::move(record);
@@ -497,7 +498,7 @@ memif::Reason Switch::attached(PortId id, memif::Link link, memif::PeerCredentia
   record.credentials = peer;
   ++record.attaches;
   record.memif->link.store(record.link.get());
-  if (!workers_.add(queues_of(*record.link))) {
+  if (!workers_.add(queues_of(*record.link), {.workers = record.workers})) {
     record.memif->link.store(nullptr);
     reclaim_.retire(std::move(record.link));
     return {memif::Fault::kRefused, "the workers have too many queues"};
@@ -533,7 +534,8 @@ Status Switch::make_device(const PortOptions& options, PortId id, Record& record
   const DevicePorts::Home home{.id = id,
                                .bridge = record.bridge.get(),
                                .mac_limit = quota_of(options.mac_limit),
-                               .polling = options.polling};
+                               .polling = options.polling,
+                               .workers = options.workers};
   return options.tap ? devices_.add(*options.tap, home, record.port)
                      : devices_.add(*options.device, home, record.port);
 }
@@ -608,6 +610,7 @@ void Switch::each_second() {
   server_.expire();
   bridges_.age();
   vxlan_.each_second();
+  workers_.each_second();
   look_at_devices();
 }
 

@@ -31,6 +31,7 @@ struct PortOptions {
   uint32_t mac_limit = 0;  // 0: as many as the bridge takes
   uint32_t max_frame = kMaxFrame;
   std::optional<Polling> polling{};  // of its queues; none: as the worker does
+  std::vector<uint16_t> workers{};   // that poll its queues in turn; empty: by rule
   bool is_client = false;
   MemifServer::Place place{};
   memif::Interface interface {};
@@ -119,6 +120,17 @@ class Switch final : private MemifOwner {
   std::vector<std::optional<IpAddress>> remotes_of(
       std::span<const std::pair<PortId, Mac>> addresses);
 
+  Status add_worker(const WorkerOptions& options, uint16_t& number);
+  Status set_worker(uint16_t number, const WorkerOptions& options);
+  Status remove_worker(uint16_t number);
+  // Shares the queues out anew by their number, when workers have come.
+  void spread_queues();
+  void set_placement(Placement placement);
+  Status move_queue(PortId port, uint16_t queue, uint16_t worker);
+  // From now on, and for the queues that are there; empty: by rule, and these stay where they are.
+  Status place_port(PortId port, std::vector<uint16_t> workers);
+  std::vector<WorkerState> worker_states();
+
   // For counters, which live as long as the switch, and for running a worker on the calling thread.
   Workers& workers() { return workers_; }
 
@@ -129,6 +141,8 @@ class Switch final : private MemifOwner {
  private:
   // A container that invents addresses must not keep the listeners of events busy: what is more is counted as lost.
   static constexpr int kNoticesPerTick = 100;
+  // For the workers to come between two bursts, when a new one is to start.
+  static constexpr auto kPatience = std::chrono::seconds(2);
 
   struct Record {
     std::unique_ptr<Port> port;
@@ -136,6 +150,7 @@ class Switch final : private MemifOwner {
     MemifPort* memif = nullptr;  // the port, if it is one
     std::unique_ptr<MemifLink> link;
     std::optional<Polling> polling;
+    std::vector<uint16_t> workers;
     std::optional<IpStation> station;
     bool is_tunnel = false;
     memif::PeerCredentials credentials;
@@ -165,6 +180,8 @@ class Switch final : private MemifOwner {
   void release_device(PortId id, Record& record);
   void look_at_devices();
   void update_members(Bridge& bridge);
+  void update_senders();
+  bool await_quiescence();
   void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
   void look_for_faults();
   void tick();

@@ -69,7 +69,7 @@ void Tunnel::drop_remote(RemoteIndex index) {
 
 void Tunnel::free_remote(RemoteIndex index) {
   forget_remote(index);
-  for (uint16_t w = 0; w < workers_; ++w) {
+  for (uint16_t w = 0; w < port_.workers(); ++w) {
     RemoteCounters& counters = port_.counters_of(index, w);
     for (Counter* counter : {&counters.rx_frames, &counters.rx_bytes, &counters.tx_frames,
                              &counters.tx_bytes, &counters.drops}) {
@@ -186,7 +186,7 @@ RemoteStatus Tunnel::status_of(RemoteIndex index) const {
   shown.reachable = end_->kernel ? shown.mtu != 0 : end_->port->is_resolved(remote.address);
   shown.heard_s =
       remote.heard_once.load() ? static_cast<uint16_t>(clock_.load() - remote.heard.load()) : -1;
-  for (uint16_t w = 0; w < workers_; ++w) {
+  for (uint16_t w = 0; w < port_.workers(); ++w) {
     const RemoteCounters& counters = port_.counters_of(index, w);
     shown.rx_frames += counters.rx_frames.get();
     shown.rx_bytes += counters.rx_bytes.get();

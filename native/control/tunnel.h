@@ -25,12 +25,8 @@ struct RemoteStatus {
 class Tunnel : public std::enable_shared_from_this<Tunnel> {
  public:
   Tunnel(VxlanPort& port, std::shared_ptr<OwnEnd> end, Reclaim& reclaim,
-         const std::atomic<uint16_t>& clock, size_t workers)
-      : port_(port),
-        end_(std::move(end)),
-        reclaim_(reclaim),
-        clock_(clock),
-        workers_(static_cast<uint16_t>(workers)) {}
+         const std::atomic<uint16_t>& clock)
+      : port_(port), end_(std::move(end)), reclaim_(reclaim), clock_(clock) {}
 
   // Before the first frame.
   void set_remotes(const std::vector<IpAddress>& remotes);
@@ -68,7 +64,6 @@ class Tunnel : public std::enable_shared_from_this<Tunnel> {
   const std::shared_ptr<OwnEnd> end_;
   Reclaim& reclaim_;
   const std::atomic<uint16_t>& clock_;
-  const uint16_t workers_;
   std::unique_ptr<const std::vector<RemoteIndex>> flood_;  // what port.flood points to
   uint64_t next_bucket_ = 0;                               // to look at for age
 };

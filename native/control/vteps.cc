@@ -43,10 +43,6 @@ Status Vteps::open_port(const VtepOptions& options, Port* carrier, OwnEnd& end) 
     return refuse(Code::kInUse, "another tunnel at " + options.local.text() +
                                     " has another Ethernet address; one IP address has one");
   }
-  std::vector<PortCounters*> counters;
-  for (size_t w = 0; w < workers_.size(); ++w) {
-    counters.push_back(&workers_.port_counters(w)[options.underlay]);
-  }
   end.carrier = carrier;
   end.port = std::make_unique<PortUnderlay>(
       PortUnderlay::Options{.self = {options.local, options.mac, options.vlan},
@@ -60,8 +56,22 @@ Status Vteps::open_port(const VtepOptions& options, Port* carrier, OwnEnd& end) 
                             .udp_checksum = options.udp_checksum,
                             .first_source_port = options.first_source_port,
                             .last_source_port = options.last_source_port},
-      *carrier, std::move(counters), shared_.clock);
+      *carrier, shared_.clock);
+  for (uint16_t w = 0; w < workers_.size(); ++w) {
+    end.port->add_worker(w, workers_.port_counters(w)[options.underlay]);
+  }
   return {};
+}
+
+void Vteps::add_worker(uint16_t worker) {
+  for (const auto& end : ends_) {
+    if (end->port) {
+      end->port->add_worker(worker, workers_.port_counters(worker)[end->options.underlay]);
+    }
+  }
+  for (const auto& [id, carried] : carried_) {
+    carried.carrier->add_worker(worker);
+  }
 }
 
 // A VTEP has one TTL and so on, so those who share it must agree.
@@ -148,7 +158,10 @@ void Vteps::publish_ends(Port& port) {
   }
   Carried& carried = carried_[port.id()];
   if (!carried.carrier) {
-    carried.carrier = std::make_unique<VxlanCarrier>(port, workers_.size());
+    carried.carrier = std::make_unique<VxlanCarrier>(port);
+    for (uint16_t w = 0; w < workers_.size(); ++w) {
+      carried.carrier->add_worker(w);
+    }
   }
   carried.carrier->ends.store(next.get(), std::memory_order_seq_cst);
   reclaim_.retire(std::exchange(carried.ends, std::move(next)));

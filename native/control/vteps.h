@@ -41,6 +41,8 @@ class Vteps {
   Status join(const std::shared_ptr<OwnEnd>& end, VxlanPort& tunnel);
   // No more from the next burst on. What the end consists of is the caller's to keep until every worker has passed.
   void leave(const std::shared_ptr<OwnEnd>& end, const VxlanPort& tunnel);
+  // Before a new worker polls.
+  void add_worker(uint16_t worker);
   // Whether the port carries tunnels.
   [[nodiscard]] bool carries(PortId underlay) const;
 

@@ -22,7 +22,7 @@ Status Vxlan::make(const VxlanOptions& options, PortId id, Bridge& bridge, uint3
                          .mac_table = mac_table,
                          .workers = static_cast<uint16_t>(workers_.size())},
       end->underlay(), shared_.clock);
-  auto tunnel = std::make_shared<Tunnel>(*port, end, reclaim_, shared_.clock, workers_.size());
+  auto tunnel = std::make_shared<Tunnel>(*port, end, reclaim_, shared_.clock);
   tunnel->set_remotes(options.remotes);
   tunnels_[id] = tunnel;
   if (Status status = vteps_.join(end, *port); !status.ok()) {
@@ -48,6 +48,13 @@ PortId Vxlan::remove(PortId id) {
 Tunnel* Vxlan::find(PortId id) const {
   const auto found = tunnels_.find(id);
   return found == tunnels_.end() ? nullptr : found->second.get();
+}
+
+void Vxlan::add_worker(uint16_t worker) {
+  for (const auto& [id, tunnel] : tunnels_) {
+    tunnel->port().add_worker(worker);
+  }
+  vteps_.add_worker(worker);
 }
 
 void Vxlan::each_second() {

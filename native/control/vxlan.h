@@ -40,6 +40,9 @@ class Vxlan {
   // A tunnel; null: the port is none.
   [[nodiscard]] Tunnel* find(PortId id) const;
 
+  // Before a new worker polls.
+  void add_worker(uint16_t worker);
+
   [[nodiscard]] std::vector<TunnelStatus> status() const;
   void each_second();
 

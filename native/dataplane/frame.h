@@ -96,6 +96,7 @@ struct Run {
 struct Burst {
   uint16_t count = 0;           // frames
   uint16_t slots = 0;           // what release() gives back: descriptors of a ring
+  uint16_t lane = 0;            // of the queue it came in by
   uint16_t segments = 0;        // used of `pieces`
   uint32_t longest = 0;         // bytes of the longest frame; classify()
   std::optional<Drop> refused;  // by the queue itself, all frames of the burst: only to be counted

@@ -42,6 +42,8 @@ uint16_t serve(RxQueue& queue, Worker& worker) {
     return 0;
   }
   queue.last_frame = worker.now;
+  queue.frames.add(burst.count);
+  burst.lane = queue.lane;
   if (burst.refused) [[unlikely]] {
     drop_refused(burst, worker.counters_of(queue.port().id()));
   } else {
@@ -65,7 +67,7 @@ uint32_t poll_once(Worker& worker, std::span<RxQueue* const> queues) {
 void poll(Worker& worker) {
   worker.shared.epoch.online(worker.index);
   Pollset pollset(worker);
-  while (!worker.shared.stop.load(std::memory_order_relaxed)) {
+  while (!worker.stop.load(std::memory_order_relaxed)) {
     worker.shared.epoch.quiescent(worker.index);
     pollset.after(poll_once(worker, pollset.active()));
   }

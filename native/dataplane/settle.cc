@@ -11,7 +11,7 @@ void settle(Worker& worker) {
   _mm_mfence();
   for (const PortId id : worker.unsettled.all()) {
     if (Port* port = worker.shared.ports[id].load(std::memory_order_acquire)) {
-      port->settle(worker.index);
+      port->settle();
     }
   }
   worker.unsettled.clear();

@@ -5,10 +5,8 @@
 
 namespace memswitch {
 
-Worker::Worker(uint16_t number, Polling how, Shared& everything, PortCounters* of_ports,
-               WorkerCounters& own)
+Worker::Worker(uint16_t number, Shared& everything, PortCounters* of_ports, WorkerCounters& own)
     : index(number),
-      polling(how),
       shared(everything),
       port_counters(of_ports),
       counters(own),

@@ -18,10 +18,11 @@
 
 namespace memswitch {
 
-// The receive queues a worker polls. Replaced as a whole by control, each time with a new serial number from 1 on. A
+// What a worker does: how it waits, and the receive queues it polls. Replaced as a whole by control, each time with a new serial number from 1 on. A
 // queue keeps its slot for life, and its wake descriptor is known to the worker's epoll set by that number.
 struct Plan {
   uint64_t serial = 1;
+  Polling polling = Polling::kAdaptive;
   std::vector<RxQueue*> slots;  // null: free
 };
 
@@ -35,21 +36,19 @@ using PortTable = std::array<std::atomic<Port*>, kMaxPorts>;
 struct Shared {
   PortTable ports{};
   Epoch epoch;
-  alignas(64) std::atomic<bool> stop{false};
-  std::atomic<uint16_t> clock{0};  // seconds, modulo 2^16; kept by the control thread
+  alignas(64) std::atomic<uint16_t> clock{0};  // seconds, modulo 2^16; kept by the control thread
 };
 
 struct Worker {
-  Worker(uint16_t number, Polling how, Shared& everything, PortCounters* of_ports,
-         WorkerCounters& own);
+  Worker(uint16_t number, Shared& everything, PortCounters* of_ports, WorkerCounters& own);
 
   const uint16_t index;
-  const Polling polling;
   Shared& shared;
   PortCounters* const port_counters;  // kMaxPorts of them
   WorkerCounters& counters;
 
   std::atomic<const Plan*> plan{nullptr};  // control writes
+  std::atomic<bool> stop{false};           // likewise
   UniqueFd sleep_fd;    // epoll: mailbox and the queues' wake descriptors; control adds and removes
   UniqueFd mailbox_fd;  // eventfd: a new plan, or stop
   Notices notices;      // control reads
@@ -63,7 +62,7 @@ struct Worker {
   PortCounters& counters_of(PortId port) { return port_counters[port]; }
 };
 
-// Runs until shared.stop. Never throws, logs, allocates, or waits for another thread.
+// Runs until worker.stop. Never throws, logs, allocates, or waits for another thread.
 void poll(Worker& worker);
 // One burst of each queue; returns the frames moved.
 uint32_t poll_once(Worker& worker, std::span<RxQueue* const> queues);

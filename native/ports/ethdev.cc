@@ -337,14 +337,14 @@ void EthdevPort::send(Batch& batch, uint16_t queue, PortCounters& counters) {
   }
 }
 
-void EthdevPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
+void EthdevPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t /*worker*/,
                           PortCounters& counters) {
   if (!up_.load(std::memory_order_acquire)) [[unlikely]] {
     counters.drop(Drop::kLinkDown, which.size());
     return;
   }
   register_thread();
-  const auto queue = static_cast<uint16_t>(worker % path_.tx_queues);
+  const auto queue = static_cast<uint16_t>(burst.lane % path_.tx_queues);
   TxTurn& turn = *turns_[queue];
   if (!path_.shares_queues && !turn.take()) [[unlikely]] {
     counters.drop(Drop::kQueueBusy, which.size());

@@ -60,10 +60,9 @@ class MemifLink {
             const std::optional<IpStation>& station = std::nullopt);
 
   // Sends like Port::transmit.
-  void transmit(const Burst& burst, std::span<const uint8_t> which, uint16_t worker,
-                PortCounters& counters);
+  void transmit(const Burst& burst, std::span<const uint8_t> which, PortCounters& counters);
   // Wakes the peer like Port::settle.
-  void settle(uint16_t worker);
+  void settle();
 
   // Poll threads. The first fault counts; from then on the link moves nothing.
   void fail(memif::Fault fault);
@@ -97,7 +96,7 @@ class MemifPort final : public Port {
 
   void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                 PortCounters& counters) override;
-  void settle(uint16_t worker) override;
+  void settle() override;
 
   // Control: the link in use, or null. The old one must outlive every worker's current burst.
   std::atomic<MemifLink*> link{nullptr};

@@ -52,6 +52,11 @@ class RxQueue {
 
   uint16_t worker = 0;  // that polls it; control writes before that worker sees the queue
 
+  // Chooses the transmit queue that its frames leave by, at every port: a flow keeps it when its queue moves from one
+  // worker to another, so it is not reordered. Control writes before any worker sees the queue.
+  uint16_t lane = 0;
+  Counter frames;  // that came in, for measuring its load
+
   // Set before a worker gets the queue. None: as the worker does.
   std::optional<Polling> polling;
 
@@ -80,15 +85,14 @@ class Port {
                         PortCounters& counters) = 0;
 
   // A moment after transmit(), when everybody can see what it stored: wakes a peer that fell asleep meanwhile.
-  virtual void settle(uint16_t /*worker*/) {}
+  virtual void settle() {}
 
   [[nodiscard]] PortId id() const { return id_; }
 
   std::atomic<uint32_t> max_frame{kMaxFrame};  // bytes; by the port's MTU
   bool finishes_checksums = false;             // takes frames with Frame::unfinished set
-  // Only workers with a lower index call transmit(): where those are no more than the queues, each has one to itself.
-  // Written by control. Before it grows for a new worker to start, all others must have passed a quiescent state, for
-  // one of them may be in transmit() just then, by the old number.
+  // Workers that may call transmit(): one that is alone need not take turns. Written by control. Before a second one
+  // starts the first must have passed a quiescent state, for it may be in transmit() just then, by the old number.
   std::atomic<uint16_t> senders{kMaxWorkers};
   bool split_horizon = false;   // no frame goes from one such port to another (RFC 4762, 4.4)
   Quota macs;                   // learned addresses behind this port

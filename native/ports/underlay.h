@@ -32,7 +32,7 @@ class Underlay {
                     uint16_t worker, PortCounters& counters) = 0;
 
   // As Port::settle().
-  virtual void settle(uint16_t /*worker*/) {}
+  virtual void settle() {}
 
   // Replaced by control as a whole; null before the first tunnel.
   std::atomic<const VniTable*> tunnels{nullptr};

@@ -11,9 +11,11 @@ VxlanPort::VxlanPort(PortId id, Bridge* home, uint32_t mac_limit, const Options&
       vni_(options.vni),
       learn_remotes_(options.learn_remotes),
       underlay_(underlay),
-      clock_(clock),
-      counters_(static_cast<size_t>(options.workers) * kMaxRemotes) {
+      clock_(clock) {
   split_horizon = options.split_horizon;
+  for (uint16_t w = 0; w < options.workers; ++w) {
+    add_worker(w);
+  }
 }
 
 // Gathers what goes out, and hands it to the underlay as many at a time as a burst has frames.

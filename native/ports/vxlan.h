@@ -3,6 +3,8 @@
 // reaches a remote is the underlay's business (ports/underlay.h): sockets of the kernel, or a port of the switch.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -40,15 +42,25 @@ class VxlanPort final : public Port {
 
   void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                 PortCounters& counters) override;
-  void settle(uint16_t worker) override { underlay_.settle(worker); }
+  void settle() override { underlay_.settle(); }
 
   // Poll threads. The remote that a frame came from; kNoRemote: not one of ours.
   RemoteIndex sender(const IpAddress& source);
   // A frame came from a remote: counts it, and learns where its source is.
   void heard(RemoteIndex remote, Mac source, uint32_t length, uint16_t worker);
 
+  // Control, before that worker polls. What a former one of that number counted stays.
+  void add_worker(uint16_t worker) {
+    if (!counters_[worker]) {
+      counters_[worker] = std::make_unique<OfRemotes>();
+      workers_ = std::max<uint16_t>(workers_, worker + 1U);
+    }
+  }
+  // Control. That were ever added.
+  [[nodiscard]] uint16_t workers() const { return workers_; }
+
   [[nodiscard]] RemoteCounters& counters_of(RemoteIndex remote, uint16_t worker) {
-    return counters_[static_cast<size_t>(worker) * kMaxRemotes + remote];
+    return (*counters_[worker])[remote];
   }
   [[nodiscard]] uint32_t vni() const { return vni_; }
 
@@ -61,6 +73,7 @@ class VxlanPort final : public Port {
 
  private:
   class Parcels;
+  using OfRemotes = std::array<RemoteCounters, kMaxRemotes>;
 
   RemoteIndex remote_of(Mac destination) const;
   void send_to_all(uint8_t frame, Parcels& parcels, PortCounters& counters) const;
@@ -69,7 +82,8 @@ class VxlanPort final : public Port {
   const bool learn_remotes_;
   Underlay& underlay_;
   const std::atomic<uint16_t>& clock_;
-  std::vector<RemoteCounters> counters_;
+  std::array<std::unique_ptr<OfRemotes>, kMaxWorkers> counters_;  // by worker
+  uint16_t workers_ = 0;
 };
 
 }  // namespace memswitch

@@ -47,10 +47,10 @@ struct VxlanCarrier::Opened {
   std::array<Frame*, kBurst> outer;
 };
 
-VxlanCarrier::VxlanCarrier(Port& port, size_t workers) : port_(port) {
-  for (size_t w = 0; w < workers; ++w) {
-    opened_.push_back(std::make_unique<Opened>());
-  }
+VxlanCarrier::VxlanCarrier(Port& port) : port_(port) {}
+
+void VxlanCarrier::add_worker(uint16_t worker) {
+  opened_[worker] = std::make_unique<Opened>();
 }
 
 VxlanCarrier::~VxlanCarrier() = default;
@@ -128,6 +128,7 @@ void VxlanCarrier::take(Burst& burst, Worker& worker, Port&) {
       continue;
     }
     inner.count = inner.slots = inner.segments = 0;
+    inner.lane = burst.lane;
     for (uint16_t f = first; f < burst.count; ++f) {
       Verdict& verdict = verdicts[f];
       if (verdict.tunnel == tunnel &&

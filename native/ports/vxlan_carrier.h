@@ -4,6 +4,7 @@
 // A frame to a tunnel is counted at this port as `consumed`, and comes in anew from the tunnel's port.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <span>
@@ -18,8 +19,11 @@ class VxlanCarrier final : public Vtep {
  public:
   using Ends = std::vector<PortUnderlay*>;
 
-  VxlanCarrier(Port& port, size_t workers);
+  explicit VxlanCarrier(Port& port);
   ~VxlanCarrier() override;
+
+  // Control, before that worker polls.
+  void add_worker(uint16_t worker);
 
   void take(Burst& burst, Worker& worker, Port& in) override;
 
@@ -40,7 +44,7 @@ class VxlanCarrier final : public Vtep {
                      VxlanPort& tunnel);
 
   Port& port_;
-  std::vector<std::unique_ptr<Opened>> opened_;  // by worker
+  std::array<std::unique_ptr<Opened>, kMaxWorkers> opened_;  // by worker
 };
 
 }  // namespace memswitch

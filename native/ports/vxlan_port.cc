@@ -49,19 +49,18 @@ struct PortUnderlay::Scratch {
   vxlan::OuterTemplate made;
 };
 
-PortUnderlay::PortUnderlay(const Options& options, Port& port, std::vector<PortCounters*> counters,
-                           const std::atomic<uint16_t>& clock)
+PortUnderlay::PortUnderlay(const Options& options, Port& port, const std::atomic<uint16_t>& clock)
     : options_(options),
       endpoint_{.local = options.self.address,
                 .port = options.port,
                 .vlan = options.self.vlan,
                 .zero_checksum6 = !options.udp_checksum},
       port_(port),
-      counters_(std::move(counters)),
-      clock_(clock) {
-  for (size_t w = 0; w < counters_.size(); ++w) {
-    scratch_.push_back(std::make_unique<Scratch>());
-  }
+      clock_(clock) {}
+
+void PortUnderlay::add_worker(uint16_t worker, PortCounters& counters) {
+  counters_[worker] = &counters;
+  scratch_[worker] = std::make_unique<Scratch>();
 }
 
 PortUnderlay::~PortUnderlay() = default;
@@ -288,6 +287,7 @@ std::optional<Drop> PortUnderlay::pack(Burst& burst, const Parcel& parcel, Vxlan
 
 void PortUnderlay::send(Burst& burst, std::span<const Parcel> parcels, VxlanPort& tunnel,
                         uint16_t worker, PortCounters& counters) {
+  scratch_[worker]->outer.lane = burst.lane;
   for (const Parcel& parcel : parcels) {
     RemoteCounters& remote = tunnel.counters_of(parcel.remote, worker);
     if (const std::optional<Drop> drop = pack(burst, parcel, tunnel, worker)) {

@@ -6,8 +6,8 @@
 // buffer lends it: a device puts the headers in front of it and sends it as it is.
 #pragma once
 
+#include <array>
 #include <memory>
-#include <vector>
 
 #include "ports/port.h"
 #include "ports/underlay.h"
@@ -33,14 +33,15 @@ class PortUnderlay final : public Underlay {
     uint16_t first_source_port = 49152;
     uint16_t last_source_port = 65535;
   };
-  // `counters`: of the port, for each worker.
-  PortUnderlay(const Options& options, Port& port, std::vector<PortCounters*> counters,
-               const std::atomic<uint16_t>& clock);
+  PortUnderlay(const Options& options, Port& port, const std::atomic<uint16_t>& clock);
   ~PortUnderlay() override;
+
+  // Control, before that worker polls. `counters`: its own, of the port.
+  void add_worker(uint16_t worker, PortCounters& counters);
 
   void send(Burst& burst, std::span<const Parcel> parcels, VxlanPort& tunnel, uint16_t worker,
             PortCounters& counters) override;
-  void settle(uint16_t worker) override { port_.settle(worker); }
+  void settle() override { port_.settle(); }
 
   // A frame that came to a tunnel here.
   struct Arrival {
@@ -84,11 +85,11 @@ class PortUnderlay final : public Underlay {
   const Options options_;
   const vxlan::Endpoint endpoint_;
   Port& port_;
-  const std::vector<PortCounters*> counters_;
   const std::atomic<uint16_t>& clock_;
   RemoteTable next_hops_;  // neighbours by address: index into neighbors_
   std::array<Neighbor, kMaxRemotes> neighbors_;
-  std::vector<std::unique_ptr<Scratch>> scratch_;  // by worker
+  std::array<PortCounters*, kMaxWorkers> counters_{};          // by worker, of the port
+  std::array<std::unique_ptr<Scratch>, kMaxWorkers> scratch_;  // by worker
 };
 
 }  // namespace memswitch

@@ -19,7 +19,7 @@ struct Stage {
   Shared shared;
   std::vector<PortCounters> counters = std::vector<PortCounters>(kMaxPorts);
   WorkerCounters own;
-  Worker worker{0, Polling::kBusy, shared, counters.data(), own};
+  Worker worker{0, shared, counters.data(), own};
   Bridge bridge{1, 100};
   Silent port{1, &bridge, 100};
 

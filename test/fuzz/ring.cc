@@ -129,7 +129,7 @@ struct Plane {
   Shared shared;
   std::vector<PortCounters> counters = std::vector<PortCounters>(kMaxPorts);
   WorkerCounters own;
-  Worker worker{0, Polling::kBusy, shared, counters.data(), own};
+  Worker worker{0, shared, counters.data(), own};
 };
 
 void hold_balance(Plane& plane) {

@@ -109,13 +109,13 @@ TEST("a peer that asks to be woken after the last burst is woken by the second l
   snapshot(*burst);
   PortCounters counters;
   const uint8_t which[] = {0};
-  link.transmit(*burst, which, 0, counters);
+  link.transmit(*burst, which, counters);
   EXPECT_EQ(counters.tx_frames.get(), 1);
   uint64_t rings = 0;
   EXPECT_EQ(::read(ring.doorbell, &rings, sizeof rings), -1);
   memif::store_release(ring.flags, 0);  // too late for transmit() to see
-  link.settle(0);
-  link.settle(0);
+  link.settle();
+  link.settle();
   EXPECT_EQ(::read(ring.doorbell, &rings, sizeof rings), sizeof rings);
   EXPECT_EQ(rings, 1);
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include <map>
 #include <mutex>
 #include <numeric>
 #include <thread>
@@ -24,20 +25,27 @@ class Fixture {
     char name[] = "/tmp/memswitch-native-XXXXXX";
     folder = ::mkdtemp(name);
     bridge = add_bridge(bridge_options);
-    for (size_t w = 0; w < workers; ++w) {
-      threads_.emplace_back([this, w] { static_cast<void>(sw.workers().run(w)); });
+    for (uint16_t w = 0; w < workers; ++w) {
+      run_worker(w);
     }
   }
   Fixture(const Fixture&) = delete;
   Fixture& operator=(const Fixture&) = delete;
   ~Fixture() {
     sw.stop();
-    for (std::thread& thread : threads_) {
-      thread.join();
-    }
+    threads_.clear();
     sw.close();
     ::rmdir(folder.c_str());
   }
+
+  uint16_t add_worker(const WorkerOptions& options = {}) {
+    uint16_t number = 0;
+    EXPECT(sw.add_worker(options, number).ok());
+    run_worker(number);
+    return number;
+  }
+  // Of a worker that was removed.
+  void join_worker(uint16_t number) { threads_.erase(number); }
 
   uint16_t add_bridge(BridgeOptions options = {}) {
     uint16_t number = 0;
@@ -113,7 +121,12 @@ class Fixture {
   uint16_t bridge = 0;
 
  private:
-  std::vector<std::thread> threads_;
+  void run_worker(uint16_t number) {
+    threads_[number] =
+        std::jthread([this, number] { static_cast<void>(sw.workers().run(number)); });
+  }
+
+  std::map<uint16_t, std::jthread> threads_;
 };
 
 // A frame from `source` to `destination`, filled with a pattern; addresses are 02:00:00:00:00:NN, 0xff is broadcast.
