@@ -67,7 +67,7 @@ export function invalid(mistakes: readonly Mistake[], details: ErrorDetails = {}
 }
 
 export function notFound(
-  what: 'port' | 'bridge' | 'address',
+  what: 'port' | 'bridge' | 'address' | 'attachment',
   name: string,
   known: Iterable<string>,
 ) {

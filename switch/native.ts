@@ -429,6 +429,8 @@ export interface NativeAddon {
   interfaces(netns: string): NativeInterface[];
   /** Doing it again changes nothing. */
   setUpInterface(netns: string, name: string, setup: NativeInterfaceSetup): void;
+  /** To another namespace, where it is called `as`. Its addresses stay behind. */
+  moveInterface(netns: string, name: string, to: string, as: string): void;
   /** One that is not there is no error. */
   removeInterface(netns: string, name: string): void;
   /** Time-stamp counter ticks a second, to read cycles as time. */

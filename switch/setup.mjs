@@ -8,7 +8,15 @@
  *   node switch/setup.mjs --bench    also the switches that `npm run bench` compares with
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -36,6 +44,11 @@ const testPackages = [
   'tcpdump',
   'tshark',
   'openvswitch-switch',
+  'containernetworking-plugins',
+  'golang-go',
+  'golang-github-appc-cni-dev',
+  'docker.io',
+  'busybox-static',
   'git',
   'procps',
   'valgrind',
@@ -82,6 +95,7 @@ async function setup({ forTests, forBench }) {
   ) {
     rmSync(join(root, 'dist'), { recursive: true, force: true });
     await step('TypeScript build', nodeTool('typescript/bin/tsc'), ['-p', 'tsconfig.build.json']);
+    await bundleCniPlugin();
   }
 }
 
@@ -130,6 +144,18 @@ async function buildNative() {
     rmSync(join(root, addon), { force: true });
     throw error;
   }
+}
+
+/** One file without dependencies, for it is copied to where runtimes look for plugins, and started for every container. */
+async function bundleCniPlugin() {
+  const folder = join(root, 'dist', 'cni');
+  const file = join(folder, 'memswitch-cni');
+  const options = ['--format', 'cjs', '--platform', 'node', '--banner', '#!/usr/bin/env node'];
+  const source = join('switch', 'attach', 'cni', 'main.ts');
+  await step('CNI plugin', nodeTool('rolldown/bin/cli.mjs'), [source, '--file', file, ...options]);
+  chmodSync(file, 0o755);
+  // A file without an ending is CommonJS only where no package says otherwise.
+  writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
 }
 
 function missingBuildPackages() {

@@ -56,6 +56,16 @@ void set_up(const Napi::CallbackInfo& info) {
   check(info.Env(), in_namespace(netns(info), [&] { return set_up_interface(which, setup); }));
 }
 
+void move(const Napi::CallbackInfo& info) {
+  const std::string which = name(info);
+  const std::string to = text(info[2], "to", PATH_MAX);
+  const std::string as = text(info[3], "as", IFNAMSIZ - 1);
+  const UniqueFd there = open_namespace(to.empty() ? "/proc/self/ns/net" : to);
+  check(info.Env(),
+        !there ? system_error("enter network namespace " + to)
+               : in_namespace(netns(info), [&] { return move_interface(which, there.get(), as); }));
+}
+
 void remove(const Napi::CallbackInfo& info) {
   const std::string which = name(info);
   check(info.Env(), in_namespace(netns(info), [&] { return remove_interface(which); }));
@@ -87,6 +97,7 @@ Napi::Value list(const Napi::CallbackInfo& info) {
 void define_interfaces(Napi::Env env, Napi::Object exports) {
   exports.Set("interfaces", Napi::Function::New(env, list, "interfaces"));
   exports.Set("setUpInterface", Napi::Function::New(env, set_up, "setUpInterface"));
+  exports.Set("moveInterface", Napi::Function::New(env, move, "moveInterface"));
   exports.Set("removeInterface", Napi::Function::New(env, remove, "removeInterface"));
 }
 

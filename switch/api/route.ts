@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { Switch } from '../switch.js';
 
 export interface Route<Params = unknown, Query = unknown, Body = unknown> {
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** With parameters as `:name`. */
   url: string;
   summary: string;

@@ -10,7 +10,7 @@ import { failureOf } from './failure.js';
 import { toJson } from './json.js';
 import { openApi } from './openapi.js';
 import type { Route } from './route.js';
-import { routes } from './routes.js';
+import { routes as ofSwitch } from './routes.js';
 import { cannotServe, claimSocket } from './socket.js';
 
 const bodyLimitBytes = 1024 * 1024;
@@ -23,14 +23,18 @@ export interface Api {
 /** Called after each change and awaited before it is answered. */
 export type Saved = () => Promise<void>;
 
-/** Serves the API of a switch until it is closed. The socket may be used by its owner and group. */
+/**
+ * Serves the API of a switch until it is closed. The socket may be used by its owner and group.
+ * @param more operations beyond those of the switch.
+ */
 export async function serveApi(
   sw: Switch,
   socket: string,
   saved: Saved = async () => undefined,
+  more: readonly Route[] = [],
 ): Promise<Api> {
   await claimSocket(socket);
-  const server = createServer(sw, saved);
+  const server = createServer(sw, [...ofSwitch, ...more], saved);
   try {
     await server.listen({ path: socket });
     chmodSync(socket, 0o660);
@@ -41,7 +45,7 @@ export async function serveApi(
   return { socket, close: () => server.close() };
 }
 
-function createServer(sw: Switch, saved: Saved): FastifyInstance {
+function createServer(sw: Switch, routes: readonly Route[], saved: Saved): FastifyInstance {
   const server = fastify({ bodyLimit: bodyLimitBytes, forceCloseConnections: true });
   server.setReplySerializer(toJson);
   server.setErrorHandler((error, _request, reply) => {

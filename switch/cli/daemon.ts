@@ -1,7 +1,10 @@
 /** The daemon: a switch, its API, its state, and a clean end. */
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { attachmentRoutes } from '../api/attachment-routes.js';
 import { serveApi } from '../api/server.js';
 import { claimSocket, defaultSocket } from '../api/socket.js';
+import { Attachments } from '../attach/attachments.js';
 import type { Configuration } from '../config/check.js';
 import { checkConfiguration } from '../config/check.js';
 import type { Change, Running } from '../config/difference.js';
@@ -30,10 +33,14 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   for (const error of sw.restore(beginning.live)) {
     fail(error);
   }
-  const save = () => beginning.save(sw);
+  const attachments = await Attachments.open(
+    sw,
+    join(attachmentFolder(options, api), 'attachments'),
+  );
+  const save = () => beginning.save(sw, (port) => attachments.find(port) !== undefined);
   await save();
-  const server = await serveApi(sw, api, save);
-  const hangUp = () => void reload(sw, beginning).catch(fail);
+  const server = await serveApi(sw, api, save, attachmentRoutes(attachments));
+  const hangUp = () => void reload(sw, beginning, save).catch(fail);
   process.on('SIGHUP', hangUp);
   const { ports, workers } = sw.status();
   process.stdout.write(`memswitch ready ports=${ports} workers=${workers} api=${api}\n`);
@@ -41,6 +48,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     await Promise.race([stopped, workerFailure(sw.events())]);
   } finally {
     process.off('SIGHUP', hangUp);
+    attachments.close();
     await server.close();
     await save();
   }
@@ -84,20 +92,30 @@ class Beginning {
     this.#digest = digest;
   }
 
-  async save(sw: Switch): Promise<void> {
-    await this.#store?.save(() => ({ file: this.#digest, ...sw.state() }));
+  /** @param isElsewhere of a port: whether somebody else keeps it. */
+  async save(sw: Switch, isElsewhere: (port: string) => boolean): Promise<void> {
+    await this.#store?.save(() => {
+      const { applied, live } = sw.state();
+      const ports = Object.entries(live.ports).filter(([name]) => !isElsewhere(name));
+      return { file: this.#digest, applied, live: { ...live, ports: Object.fromEntries(ports) } };
+    });
   }
 }
 
 /** SIGHUP: the file is applied again. When that is refused the switch goes on as it was. */
-async function reload(sw: Switch, beginning: Beginning): Promise<void> {
+async function reload(sw: Switch, beginning: Beginning, save: () => Promise<void>): Promise<void> {
   const fresh = beginning.read();
   if (fresh) {
     const changes: Change[] = await sw.apply(fresh.configuration);
     beginning.took(fresh.digest);
-    await beginning.save(sw);
+    await save();
     process.stdout.write(`memswitch applied again\n${describeChanges(changes, false)}\n`);
   }
+}
+
+/** Containers' ports are kept in any case. One daemon of a host has the usual place; others keep them beside their socket. */
+function attachmentFolder({ state }: DaemonOptions, api: string): string {
+  return state ?? (api === '/run/memswitch/api.sock' ? '/var/lib/memswitch' : `${api}.state`);
 }
 
 function stopSignal(): Promise<void> {

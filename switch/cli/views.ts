@@ -1,4 +1,5 @@
 /** What `memswitch show` can show: where the API has it, and how people read it. */
+import type { AttachmentStatus } from '../attach/attachment.js';
 import type { BridgeStatus } from '../bridges.js';
 import type { MacList } from '../macs.js';
 import type { Device, PortStatus } from '../ports.js';
@@ -22,12 +23,33 @@ export const views: Record<string, View> = {
   bridges: { path: '/v1/bridges', named: true, show: showBridges },
   macs: { path: '/v1/macs', named: false, show: showMacs },
   tunnels: { path: '/v1/tunnels', named: true, show: showTunnels },
+  attachments: { path: '/v1/attachments', named: true, show: showAttachments },
   workers: { path: '/v1/workers', named: false, show: showWorkers },
   drops: { path: '/v1/drops', named: false, show: showDrops },
 };
 
 function showSwitch({ rx, tx, pid, ...rest }: Wire<SwitchStatus>): string {
   return list({ pid: String(pid), ...rest, ...flat('rx', rx), ...flat('tx', tx) });
+}
+
+function showAttachments(answer: AttachmentStatus | AttachmentStatus[]): string {
+  if (!Array.isArray(answer)) {
+    const { note: _, port: __, routes: ___, addresses = [], problems, ...rest } = answer;
+    const told = { addresses: addresses.join(' '), problems: problems.join('; ') };
+    return list({ ...rest, ...told } as Record<string, Cell>);
+  }
+  const rows = answer.map(({ id, network, container, kind, bridge, state, ...more }) => ({
+    attachment: id,
+    network,
+    container: container.slice(0, 12),
+    interface: more.interface,
+    kind,
+    bridge,
+    state,
+    addresses: more.addresses?.join(' ') ?? '',
+    socket: more.socket ?? '',
+  }));
+  return rows.length > 0 ? table(rows) : 'no attachments';
 }
 
 function showPorts(answer: Wire<PortStatus> | Wire<PortStatus>[]): string {

@@ -1,0 +1,160 @@
+/**
+ * A call as an attachment of the switch. The configuration may speak our own words, or those of the userspace CNI plugin
+ * (host, container, engine, iftype, netType, memif, bridge, sharedDir), so that its networks work with `type` changed.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AttachmentKind, AttachmentRequest } from '../attachment.js';
+import { asked, type Call, type NetConf } from './call.js';
+import { CniFailure, codes } from './failure.js';
+
+const usualFolder = '/run/memswitch/pods';
+/** sun_path has 108 bytes, with the NUL that ends it. */
+const longestPath = 107;
+
+interface Userspace {
+  engine?: string;
+  iftype?: string;
+  netType?: string;
+  memif?: { role?: string; mode?: string; socketfile?: string };
+  bridge?: { bridgeName?: string; bridgeId?: number; vlanId?: number };
+}
+
+/** The same for each repetition of a call; one container has one interface of a name. */
+export function idOf(network: string, container: string, interface_: string): string {
+  const digest = createHash('sha256')
+    .update(`${network}\0${container}\0${interface_}`)
+    .digest('hex');
+  return `cni-${digest.slice(0, 16)}`;
+}
+
+export function requestOf(call: Call): AttachmentRequest {
+  const { conf } = call;
+  const host = userspaceOf(conf);
+  const kind = kindOf(conf, host);
+  const request: AttachmentRequest = {
+    network: conf.name,
+    container: call.container,
+    interface: call.interface,
+    kind,
+    bridge: bridgeOf(conf, host),
+    ...(kind !== 'memif' && { netns: call.netns }),
+    ...options(call),
+  };
+  if (kind === 'memif') {
+    Object.assign(request, memifOptions(call, host));
+  }
+  if (kind === 'vf') {
+    const device = asked(call, 'deviceID');
+    request.device = text(device, 'deviceID', /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/);
+    request.holder = choice(conf.holder ?? 'pod', 'holder', ['pod', 'switch']);
+  }
+  return request;
+}
+
+function kindOf(conf: NetConf, host: Userspace | undefined): AttachmentKind {
+  if (host?.iftype === 'vhostuser') {
+    throw new CniFailure(codes.unsupported, 'host.iftype: vhostuser is not supported; use memif');
+  }
+  return choice(conf.kind ?? 'memif', 'kind', ['memif', 'kernel', 'vf']);
+}
+
+/** `engine` tells nothing here: whatever it is, the switch is it. */
+function userspaceOf(conf: NetConf): Userspace | undefined {
+  const host = conf.host as Userspace | undefined;
+  if (host?.memif?.mode !== undefined && host.memif.mode !== 'ethernet') {
+    throw new CniFailure(codes.unsupported, `host.memif.mode: ${host.memif.mode} is not supported`);
+  }
+  return host;
+}
+
+function bridgeOf(conf: NetConf, host: Userspace | undefined): string {
+  const { bridgeName, bridgeId } = host?.bridge ?? {};
+  const named = typeof conf.bridge === 'string' ? conf.bridge : undefined;
+  const bridge = named ?? bridgeName ?? (bridgeId === undefined ? conf.name : `bridge${bridgeId}`);
+  return text(bridge, 'bridge', /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
+}
+
+function options(call: Call): Partial<AttachmentRequest> {
+  const { conf } = call;
+  const [mac, mtu] = [asked(call, 'mac'), asked(call, 'mtu')];
+  const { queues, ringSize, bufferSize, port } = conf;
+  return {
+    ...(mac !== undefined && { mac: text(mac, 'mac', /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i) }),
+    ...(mtu !== undefined && { mtu: number(mtu, 'mtu', 68, 65_517) }),
+    ...(queues !== undefined && { queues: number(queues, 'queues', 1, 256) }),
+    ...(ringSize !== undefined && { ringSize: number(ringSize, 'ringSize', 2, 16_384) }),
+    ...(bufferSize !== undefined && { bufferSize: number(bufferSize, 'bufferSize', 64, 65_535) }),
+    ...(port !== undefined && { port: port as Record<string, unknown> }),
+  };
+}
+
+/** The switch serves the socket unless the configuration says otherwise: `host.memif.role` is the switch's own. */
+function memifOptions(call: Call, host: Userspace | undefined): Partial<AttachmentRequest> {
+  const { conf } = call;
+  const role = conf.role ?? (host?.memif?.role === 'slave' ? 'client' : 'server');
+  const [owner, group] = [asked(call, 'owner'), asked(call, 'group')];
+  return {
+    socket: socketOf(call, host),
+    role: choice(role, 'role', ['server', 'client']),
+    ...(owner !== undefined && { owner: account(owner, 'owner', '/etc/passwd') }),
+    ...(group !== undefined && { group: account(group, 'group', '/etc/group') }),
+  };
+}
+
+/** A folder a pod, which it mounts; the userspace plugin has one that the configuration names, and its own names in it. */
+function socketOf({ conf, args, container, interface: name }: Call, host: Userspace | undefined) {
+  const shared = conf.sharedDir as string | undefined;
+  const pod = args.get('K8S_POD_UID') || container;
+  const path =
+    host?.memif?.socketfile?.startsWith('/') === true
+      ? host.memif.socketfile
+      : shared !== undefined
+        ? join(shared, host?.memif?.socketfile ?? `memif-${container.slice(0, 12)}-${name}.sock`)
+        : join((conf.folder as string | undefined) ?? usualFolder, pod, `${name}.sock`);
+  if (!path.startsWith('/') || Buffer.byteLength(path) > longestPath) {
+    const what = `must be an absolute path of at most ${longestPath} bytes`;
+    throw new CniFailure(codes.config, `the socket ${path} ${what}; name a shorter "folder"`);
+  }
+  return path;
+}
+
+function text(value: unknown, what: string, pattern: RegExp): string {
+  if (typeof value !== 'string' || !pattern.test(value)) {
+    throw new CniFailure(codes.config, `${what}: not valid: ${JSON.stringify(value)}`);
+  }
+  return value;
+}
+
+/** From CNI_ARGS numbers come as text. */
+function number(value: unknown, what: string, low: number, high: number): number {
+  const given = Number(value);
+  if (!(Number.isInteger(given) && given >= low && given <= high)) {
+    const range = `must be an integer from ${low} to ${high}`;
+    throw new CniFailure(codes.config, `${what}: ${range}, got ${JSON.stringify(value)}`);
+  }
+  return given;
+}
+
+function choice<const T extends string>(value: unknown, what: string, known: readonly T[]): T {
+  const found = known.find((it) => it === value);
+  if (found === undefined) {
+    const list = known.join(', ');
+    throw new CniFailure(codes.config, `${what}: must be one of ${list}, got ${String(value)}`);
+  }
+  return found;
+}
+
+/** By number, or by the host's name for it. */
+function account(value: unknown, what: string, file: string): number {
+  if (/^\d+$/.test(String(value))) {
+    return number(value, what, 0, 2 ** 32 - 2);
+  }
+  const lines = readFileSync(file, 'utf8').split('\n');
+  const fields = lines.map((line) => line.split(':')).find(([found]) => found === value);
+  if (fields?.[2] === undefined) {
+    throw new CniFailure(codes.config, `${what}: ${file} has no ${String(value)}`);
+  }
+  return Number(fields[2]);
+}
