@@ -87,6 +87,15 @@ test('every operation answers as the document says', async () => {
   const port = 40_000 + (process.pid % 9_000);
   const wan = { kind: 'vxlan', bridge: 'blue', vni: 7, local: '127.0.0.1', port };
   const remotes = '/v1/tunnels/{name}/remotes';
+  const pod = {
+    network: 'n',
+    container: 'c',
+    interface: 'net1',
+    kind: 'memif',
+    bridge: 'blue',
+    socket: join(path, 'pod/net1.sock'),
+  };
+  const attachment = '/v1/attachments/{id}';
   const steps: [number, ...Parameters<typeof conform>][] = [
     [200, 'GET', '/v1/switch'],
     [200, 'GET', '/v1/workers'],
@@ -120,6 +129,13 @@ test('every operation answers as the document says', async () => {
     [400, 'GET', '/v1/tunnels/{name}', undefined, '/v1/tunnels/db'],
     [204, 'DELETE', remotes, undefined, '/v1/tunnels/wan/remotes?address=127.0.0.3'],
     [404, 'DELETE', remotes, undefined, '/v1/tunnels/wan/remotes?address=127.0.0.3'],
+    [200, 'PUT', attachment, pod, '/v1/attachments/one'],
+    [400, 'PUT', attachment, { ...pod, kind: 'tap' }, '/v1/attachments/one'],
+    [200, 'GET', '/v1/attachments'],
+    [200, 'GET', attachment, undefined, '/v1/attachments/one'],
+    [204, 'POST', `${attachment}/detach`, undefined, '/v1/attachments/one/detach'],
+    [204, 'DELETE', attachment, undefined, '/v1/attachments/one'],
+    [404, 'GET', attachment, undefined, '/v1/attachments/one'],
     [200, 'POST', '/v1/apply', { ports: {} }, '/v1/apply?dryRun=true'],
     [400, 'POST', '/v1/apply', { prots: {} }],
     [200, 'PATCH', '/v1/ports/{name}', { bridge: 'red', macLimit: 5 }, '/v1/ports/db'],
