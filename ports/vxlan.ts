@@ -2,7 +2,7 @@
  * Ports of kind `vxlan`: tunnels (RFC 7348) to Linux, VPP, OVS or another memswitch. The native half is native/ports/vxlan.
  */
 import { createHash } from 'node:crypto';
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIP, SocketAddress } from 'node:net';
 import { z } from 'zod';
 import { native } from '../switch/native.js';
 import { flag, integer, name, netns } from './checks.js';
@@ -47,6 +47,16 @@ export interface VxlanOptions extends CommonOptions {
   learn?: boolean | undefined;
   /** Nothing goes from this tunnel to another of the same bridge: right for a full mesh. Default true. */
   splitHorizon?: boolean | undefined;
+  /**
+   * Answers packets that are too long for their way with ICMP "fragmentation needed" or "packet too big", in the name of
+   * whom they are for, at most 100 a second and worker. Default false.
+   */
+  tellTooBig?: boolean | undefined;
+  /**
+   * Answers questions for the addresses of stations (ARP, Neighbour Discovery) that are known to be behind a remote, from
+   * what was heard of them, instead of flooding them. Default false.
+   */
+  suppress?: boolean | undefined;
   /** Time to live of the outer packets, 1 to 255. Default 64. */
   ttl?: number | undefined;
   /** DSCP of the outer packets, 0 to 63, also as text, or `inherit`: the inner packet's. Default 0. */
@@ -80,8 +90,16 @@ function isVtep(address: string): boolean {
 
 const vtepError = 'must be the IP address of one host, for example 192.0.2.1 or 2001:db8::1';
 
+/** IPv6 addresses can be written in several ways; they are kept in one (RFC 5952). */
+function canonical(address: string): string {
+  return isIP(address) === 6 ? new SocketAddress({ address, family: 'ipv6' }).address : address;
+}
+
 /** Address of a VTEP: neither a group's, nor of a link alone. */
-export const vtepSchema = z.string({ error: vtepError }).refine(isVtep, { error: vtepError });
+export const vtepSchema = z
+  .string({ error: vtepError })
+  .refine(isVtep, { error: vtepError })
+  .transform(canonical);
 
 const remotesError = `must be a list of at most ${limits.remotes} IP addresses`;
 const separator = /[\s,]+/;
@@ -92,7 +110,7 @@ const remotesSchema = z.union(
     z
       .string()
       .refine((text) => text.split(separator).every(isVtep))
-      .transform((text) => text.split(separator)),
+      .transform((text) => text.split(separator).map(canonical)),
   ],
   { error: remotesError },
 );
@@ -134,6 +152,8 @@ const fields = z.strictObject({
   netns: netns.optional().describe('Network namespace of the sockets'),
   learn: flag().default(false).describe('Takes frames of remotes that are not listed'),
   splitHorizon: flag().default(true).describe('Nothing goes from tunnel to tunnel of a bridge'),
+  tellTooBig: flag().default(false).describe('Answers packets that are too long by ICMP'),
+  suppress: flag().default(false).describe('Answers ARP and ND for stations behind remotes'),
   ttl: integer(1, 255).default(64).describe('Time to live of the outer packets'),
   dscp: z
     .union([z.literal('inherit'), codePoint, digits.pipe(codePoint)], { error: dscpError })

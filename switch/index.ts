@@ -24,6 +24,7 @@ export type {
   BridgeOptions,
   Polling,
   PortOptions,
+  StaticPlace,
   SwitchOptions,
   WorkerOptions,
 } from './config/options.js';

@@ -80,6 +80,10 @@ export interface NativeVxlanOptions {
   netns: string;
   learn: boolean;
   splitHorizon: boolean;
+  /** Answers packets that are too long. */
+  tellTooBig: boolean;
+  /** Answers questions for stations behind remotes. */
+  suppress: boolean;
   ttl: number;
   /** 0 to 63, or -1: the inner packet's. */
   dscp: number;

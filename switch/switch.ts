@@ -358,8 +358,8 @@ export class Switch {
       this.#ports.add(name, options);
     }
     for (const [bridge, { static: macs }] of Object.entries(bridges)) {
-      for (const [mac, port] of Object.entries(macs)) {
-        this.#macs.addStatic(bridge, mac, port);
+      for (const [mac, { port, remote }] of Object.entries(macs)) {
+        this.#macs.addStatic(bridge, mac, port, remote);
       }
     }
   }

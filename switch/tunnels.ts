@@ -63,9 +63,9 @@ export class Tunnels {
     return this.all().find((tunnel) => tunnel.port === port) as TunnelStatus;
   }
 
-  addRemote(port: string, address: string): void {
+  addRemote(port: string, remote: string): void {
     const options = this.#options(port);
-    parse(vtepSchema, address, ['remote']);
+    const address = parse(vtepSchema, remote, ['remote']);
     const mistake = remoteMistake(options.local, address, []);
     if (mistake) {
       throw invalid([{ path: 'remote', message: `${mistake}, got "${address}"` }], { port });
@@ -84,11 +84,11 @@ export class Tunnels {
     }
   }
 
-  removeRemote(port: string, address: string): void {
+  removeRemote(port: string, remote: string): void {
     const options = this.#options(port);
-    parse(vtepSchema, address, ['remote']);
+    const address = parse(vtepSchema, remote, ['remote']);
     this.#call(port, (id) => this.#native.removeRemote(id, address));
-    const remotes = options.remotes.filter((remote) => remote !== address);
+    const remotes = options.remotes.filter((other) => other !== address);
     this.#ports.change(port, { ...options, remotes });
   }
 

@@ -225,6 +225,8 @@ VxlanOptions vxlan_options(const Napi::Object& vxlan) {
       .vtep = vtep_options(vxlan),
       .learn_remotes = boolean(vxlan.Get("learn"), "learn"),
       .split_horizon = boolean(vxlan.Get("splitHorizon"), "splitHorizon"),
+      .answers = {.too_big = boolean(vxlan.Get("tellTooBig"), "tellTooBig"),
+                  .suppress = boolean(vxlan.Get("suppress"), "suppress")},
   };
   const auto remotes = vxlan.Get("remotes").As<Napi::Array>();
   for (uint32_t i = 0; i < remotes.Length(); ++i) {

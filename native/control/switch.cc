@@ -393,8 +393,11 @@ Status Switch::add_static_mac(uint16_t number, Mac mac, PortId id,
   if (mac == 0 || is_group(mac)) {
     return refuse(Code::kInvalid, "the address is zero or a group address");
   }
+  Tunnel* const tunnel = vxlan_.find(id);
+  if (tunnel != nullptr && !remote) {
+    tunnel->forget(mac);  // the remote that it was behind until now
+  }
   if (remote) {
-    Tunnel* const tunnel = vxlan_.find(id);
     if (Status status = tunnel ? tunnel->add_static(mac, *remote) : not_a_tunnel(); !status.ok()) {
       return status;
     }

@@ -169,8 +169,14 @@ void Tunnel::age() {
 void Tunnel::look_at_ways() {
   for (RemoteIndex index = 1; index < kMaxRemotes; ++index) {
     if (Remote& remote = port_.remotes[index]; remote.is_known()) {
-      remote.mtu.store(end_->kernel ? path_mtu(end_->kernel->sockets().probe.get(), remote.address)
-                                    : end_->options.mtu);
+      const uint16_t mtu = end_->kernel
+                               ? path_mtu(end_->kernel->sockets().probe.get(), remote.address)
+                               : end_->options.mtu;
+      const uint32_t around = vxlan::overhead(remote.address.is_ipv4());
+      // The kernel may cut what is longer; we do not.
+      const bool fixed = end_->port || end_->options.dont_fragment;
+      remote.mtu.store(mtu);
+      remote.longest.store(fixed && mtu > around ? mtu - around : kMaxFrame);
     }
   }
 }

@@ -14,14 +14,16 @@ Status Vxlan::make(const VxlanOptions& options, PortId id, Bridge& bridge, uint3
   if (Status status = vteps_.find(options.vtep, options.vni, carrier, end); !status.ok()) {
     return status;
   }
-  port = std::make_unique<VxlanPort>(
-      id, &bridge, mac_limit,
-      VxlanPort::Options{.vni = options.vni,
-                         .learn_remotes = options.learn_remotes,
-                         .split_horizon = options.split_horizon,
-                         .mac_table = mac_table,
-                         .workers = static_cast<uint16_t>(workers_.size())},
-      end->underlay(), shared_.clock);
+  port = std::make_unique<VxlanPort>(id, &bridge, mac_limit,
+                                     VxlanPort::Options{.vni = options.vni,
+                                                        .learn_remotes = options.learn_remotes,
+                                                        .split_horizon = options.split_horizon,
+                                                        .answers = options.answers,
+                                                        .mac_table = mac_table},
+                                     end->underlay(), shared_);
+  for (uint16_t w = 0; w < workers_.size(); ++w) {
+    port->add_worker(w, workers_.port_counters(w).data());
+  }
   auto tunnel = std::make_shared<Tunnel>(*port, end, reclaim_, shared_.clock);
   tunnel->set_remotes(options.remotes);
   tunnels_[id] = tunnel;
@@ -52,7 +54,7 @@ Tunnel* Vxlan::find(PortId id) const {
 
 void Vxlan::add_worker(uint16_t worker) {
   for (const auto& [id, tunnel] : tunnels_) {
-    tunnel->port().add_worker(worker);
+    tunnel->port().add_worker(worker, workers_.port_counters(worker).data());
   }
   vteps_.add_worker(worker);
 }

@@ -17,6 +17,7 @@ struct VxlanOptions {
   std::vector<IpAddress> remotes{};
   bool learn_remotes = false;
   bool split_horizon = true;
+  VxlanAnswers::Options answers{};
 };
 
 struct TunnelStatus {

@@ -4,17 +4,35 @@
 
 namespace memswitch {
 
+namespace {
+
+std::unique_ptr<VxlanAnswers> make_answers(const VxlanAnswers::Options& options,
+                                           const Shared& shared) {
+  return options.too_big || options.suppress ? std::make_unique<VxlanAnswers>(options, shared)
+                                             : nullptr;
+}
+
+}  // namespace
+
 VxlanPort::VxlanPort(PortId id, Bridge* home, uint32_t mac_limit, const Options& options,
-                     Underlay& underlay, const std::atomic<uint16_t>& clock)
+                     Underlay& underlay, const Shared& shared)
     : Port(id, home, mac_limit),
       addresses(options.mac_table),
       vni_(options.vni),
       learn_remotes_(options.learn_remotes),
       underlay_(underlay),
-      clock_(clock) {
+      clock_(shared.clock),
+      answers_(make_answers(options.answers, shared)) {
   split_horizon = options.split_horizon;
-  for (uint16_t w = 0; w < options.workers; ++w) {
-    add_worker(w);
+}
+
+void VxlanPort::add_worker(uint16_t worker, PortCounters* of_ports) {
+  if (!counters_[worker]) {
+    counters_[worker] = std::make_unique<OfRemotes>();
+    workers_ = std::max<uint16_t>(workers_, worker + 1U);
+  }
+  if (answers_) {
+    answers_->add_worker(worker, of_ports);
   }
 }
 
@@ -24,9 +42,12 @@ class VxlanPort::Parcels {
   Parcels(VxlanPort& port, Burst& burst, uint16_t worker, PortCounters& counters)
       : port_(port), burst_(burst), worker_(worker), counters_(counters) {}
 
-  [[nodiscard]] Frame& frame(uint8_t index) { return burst_.frames[index]; }
-
-  void add(uint8_t frame, RemoteIndex remote) {
+  // Or drops it, where the way is too narrow: it carries frames of at most `longest` bytes.
+  void add(uint8_t frame, RemoteIndex remote, uint32_t longest) {
+    if (burst_.frames[frame].length > longest) [[unlikely]] {
+      refuse(frame, remote, longest);
+      return;
+    }
     if (count_ == parcels_.size()) {
       send();
     }
@@ -40,6 +61,14 @@ class VxlanPort::Parcels {
   }
 
  private:
+  void refuse(uint8_t frame, RemoteIndex remote, uint32_t longest) {
+    counters_.drop(Drop::kTooLong);
+    port_.counters_of(remote, worker_).drops.add(1);
+    if (port_.answers_ != nullptr) {
+      port_.answers_->tell_too_big(burst_, frame, longest, port_, worker_);
+    }
+  }
+
   VxlanPort& port_;
   Burst& burst_;
   const uint16_t worker_;
@@ -57,17 +86,17 @@ RemoteIndex VxlanPort::remote_of(Mac destination) const {
 }
 
 // RFC 7348, 4.2 floods by multicast; a copy to each remote does without it.
-void VxlanPort::send_to_all(uint8_t frame, Parcels& parcels, PortCounters& counters) const {
+void VxlanPort::send_to_all(Burst& burst, uint8_t frame, Parcels& parcels, PortCounters& counters) {
   const std::vector<RemoteIndex>* all = flood.load(std::memory_order_acquire);
   if (all == nullptr || all->empty()) {
     counters.drop(Drop::kNoRemote);
     return;
   }
   if (all->size() > 1) {
-    parcels.frame(frame).shared = true;
+    burst.frames[frame].shared = true;
   }
   for (const RemoteIndex remote : *all) {
-    parcels.add(frame, remote);
+    parcels.add(frame, remote, remotes[remote].longest.load(std::memory_order_relaxed));
   }
   counters.copies.add(all->size() - 1);
 }
@@ -77,15 +106,17 @@ void VxlanPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t 
   Parcels parcels(*this, burst, worker, counters);
   Mac last = 0;
   RemoteIndex remote = kNoRemote;
+  uint32_t longest = 0;
   for (const uint8_t frame : which) {
     if (burst.destination(frame) != last) {
       last = burst.destination(frame);
       remote = remote_of(last);
+      longest = remotes[remote].longest.load(std::memory_order_relaxed);
     }
     if (remote != kNoRemote) {
-      parcels.add(frame, remote);
-    } else {
-      send_to_all(frame, parcels, counters);
+      parcels.add(frame, remote, longest);
+    } else if (answers_ == nullptr || !answers_->reply(burst, frame, *this, worker)) {
+      send_to_all(burst, frame, parcels, counters);
     }
   }
   parcels.send();

@@ -13,6 +13,7 @@
 
 #include "ports/port.h"
 #include "ports/underlay.h"
+#include "ports/vxlan_answers.h"
 #include "tables/mac_table.h"
 #include "tables/tunnel_table.h"
 
@@ -33,12 +34,11 @@ class VxlanPort final : public Port {
     uint32_t vni = 0;
     bool learn_remotes = false;  // takes frames of VTEPs that nobody configured
     bool split_horizon = true;
+    VxlanAnswers::Options answers{};
     uint32_t mac_table = 65536;  // addresses held together with their remote
-    uint16_t workers = 1;
   };
-  // `clock` counts seconds (Shared::clock).
   VxlanPort(PortId id, Bridge* home, uint32_t mac_limit, const Options& options, Underlay& underlay,
-            const std::atomic<uint16_t>& clock);
+            const Shared& shared);
 
   void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                 PortCounters& counters) override;
@@ -48,14 +48,15 @@ class VxlanPort final : public Port {
   RemoteIndex sender(const IpAddress& source);
   // A frame came from a remote: counts it, and learns where its source is.
   void heard(RemoteIndex remote, Mac source, uint32_t length, uint16_t worker);
-
-  // Control, before that worker polls. What a former one of that number counted stays.
-  void add_worker(uint16_t worker) {
-    if (!counters_[worker]) {
-      counters_[worker] = std::make_unique<OfRemotes>();
-      workers_ = std::max<uint16_t>(workers_, worker + 1U);
-    }
+  // Whether the tunnel wants to see what remotes tell of neighbours; null: no.
+  [[nodiscard]] VxlanAnswers* listener() const {
+    return answers_ != nullptr && answers_->listens() ? answers_.get() : nullptr;
   }
+  // Whether the station is behind one of the remotes.
+  [[nodiscard]] bool is_behind(Mac station) const { return remote_of(station) != kNoRemote; }
+
+  // Control, before that worker polls. `of_ports`: its counters of all ports. What a former one of that number counted stays.
+  void add_worker(uint16_t worker, PortCounters* of_ports);
   // Control. That were ever added.
   [[nodiscard]] uint16_t workers() const { return workers_; }
 
@@ -76,7 +77,7 @@ class VxlanPort final : public Port {
   using OfRemotes = std::array<RemoteCounters, kMaxRemotes>;
 
   RemoteIndex remote_of(Mac destination) const;
-  void send_to_all(uint8_t frame, Parcels& parcels, PortCounters& counters) const;
+  void send_to_all(Burst& burst, uint8_t frame, Parcels& parcels, PortCounters& counters);
 
   const uint32_t vni_;
   const bool learn_remotes_;
@@ -84,6 +85,7 @@ class VxlanPort final : public Port {
   const std::atomic<uint16_t>& clock_;
   std::array<std::unique_ptr<OfRemotes>, kMaxWorkers> counters_;  // by worker
   uint16_t workers_ = 0;
+  const std::unique_ptr<VxlanAnswers> answers_;  // null: none are wanted
 };
 
 }  // namespace memswitch

@@ -39,6 +39,18 @@ bool add_inner(Burst& inner, const Burst& burst, const Frame& frame, uint32_t of
   return true;
 }
 
+void listen(VxlanAnswers& listener, const Burst& burst, const Frame& frame,
+            const PortUnderlay::Arrival& arrival) {
+  std::array<std::byte, vxlan::kMaxNeighborFrame> head;
+  const uint32_t most = std::min<uint32_t>(arrival.length, vxlan::kMaxNeighborFrame);
+  size_t got = 0;
+  each_piece(burst, frame, arrival.inner, most, [&](const std::byte* data, uint32_t size) {
+    std::memcpy(head.data() + got, data, size);
+    got += size;
+  });
+  listener.listen(std::span(head).first(got), arrival.length);
+}
+
 }  // namespace
 
 // Frames out of frames that came in, and these.
@@ -90,6 +102,9 @@ VxlanCarrier::Verdict VxlanCarrier::judge(const Burst& burst, uint16_t f, Worker
         std::memcpy(&source, bytes.data() + arrival.inner + 6, 6);
       }
       arrival.tunnel->heard(arrival.remote, source, arrival.length, worker.index);
+      if (VxlanAnswers* listener = arrival.tunnel->listener(); listener != nullptr) [[unlikely]] {
+        listen(*listener, burst, frame, arrival);
+      }
       counters.consumed.add(1);
       return {arrival.tunnel, arrival.inner, arrival.length};
     }

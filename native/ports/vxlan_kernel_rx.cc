@@ -8,6 +8,7 @@
 
 #include "ports/vxlan.h"
 #include "vxlan/decapsulate.h"
+#include "vxlan/neighbor.h"
 #include "vxlan/socket_address.h"
 #include "vxlan/wire.h"
 
@@ -128,6 +129,10 @@ void KernelRxQueue::put(Burst& burst, Datagram& datagram, const Verdict& verdict
   if (verdict.tunnel != nullptr) {
     const Mac source = length >= kMinFrame ? source_of(datagram.data + outer) : 0;
     verdict.tunnel->heard(verdict.remote, source, length, worker);
+    if (VxlanAnswers* listener = verdict.tunnel->listener(); listener != nullptr) [[unlikely]] {
+      const size_t head = std::min<size_t>(length, vxlan::kMaxNeighborFrame);
+      listener->listen({datagram.data + outer, head}, length);
+    }
   }
   datagram.done = true;
 }

@@ -70,7 +70,7 @@ RemoteIndex RemoteTable::insert(const IpAddress& address, Remote::State state) {
     remote.address = address;
     remote.heard_once.store(false, std::memory_order_relaxed);
     remote.mtu.store(0, std::memory_order_relaxed);
-    remote.neighbor.store(0, std::memory_order_relaxed);
+    remote.longest.store(kMaxFrame, std::memory_order_relaxed);
     const Mac k = key(address);
     if (by_address_.learn(k, by_address_.hash(k), index, quota_, 0).result !=
         MacTable::Learned::kAdded) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "dataplane/frame.h"
 #include "tables/limits.h"
 #include "tables/mac_table.h"
 #include "tables/quota.h"
@@ -30,7 +31,7 @@ struct Remote {
   std::atomic<bool> heard_once{false};
   std::atomic<MacTable::Age> heard{0};  // when a frame last came from it
   std::atomic<uint16_t> mtu{0};         // of the way to it, as the underlay knows it; 0: unknown
-  std::atomic<uint16_t> neighbor{0};    // the next hop to it, for an underlay that resolves itself
+  std::atomic<uint32_t> longest{kMaxFrame};  // bytes of the longest frame that passes
 
   [[nodiscard]] bool is_known() const {
     const State now = state.load(std::memory_order_acquire);

@@ -128,7 +128,7 @@ function staticMistakes(
   ports: Record<string, Port>,
   alsoPorts: string[],
 ): Mistake[] {
-  return Object.entries(bridge.static).flatMap(([mac, port]): Mistake[] => {
+  return Object.entries(bridge.static).flatMap(([mac, { port, remote }]): Mistake[] => {
     const path = `bridges.${name}.static.${mac}`;
     const found = Object.hasOwn(ports, port) ? ports[port] : undefined;
     if (!found) {
@@ -136,7 +136,14 @@ function staticMistakes(
       return alsoPorts.includes(port) ? [] : [{ path, message }];
     }
     const message = `must be a port of this bridge, got "${port}" of bridge "${found.bridge}"`;
-    return found.bridge === name ? [] : [{ path, message }];
+    if (found.bridge !== name) {
+      return [{ path, message }];
+    }
+    const remotes = found.kind === 'vxlan' ? found.remotes : [];
+    const stranger = `must be one of the remotes of port "${port}", got "${remote}"`;
+    return remote === undefined || remotes.includes(remote)
+      ? []
+      : [{ path: `${path}.remote`, message: stranger }];
   });
 }
 

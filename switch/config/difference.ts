@@ -57,7 +57,9 @@ export function difference(now: Running, wanted: Configuration, owned: Owned): C
 /** The static addresses of a configuration. */
 export function staticsOf({ bridges }: Configuration): StaticAddress[] {
   return Object.entries(bridges).flatMap(([bridge, options]) =>
-    Object.entries(options.static).map(([mac, port]) => ({ bridge, mac: mac.toLowerCase(), port })),
+    Object.entries(options.static).map(([mac, place]) => {
+      return { bridge, mac: mac.toLowerCase(), ...place };
+    }),
   );
 }
 
@@ -117,6 +119,11 @@ function withTunnels(now: Running, wanted: Configuration, changes: Change[]): Ch
   ];
 }
 
+/** Where none is wanted, a tunnel may have learned one. */
+function isBehind(before: StaticAddress, { remote }: StaticAddress): boolean {
+  return remote === undefined || remote === before.remote;
+}
+
 function staticChanges(
   now: Running,
   wanted: Configuration,
@@ -135,9 +142,10 @@ function staticChanges(
   }
   const added = goals.flatMap((goal): Change[] => {
     const before = there.get(staticName(goal));
-    const kept = before?.port === goal.port && !lost.has(goal.port);
+    const same = before?.port === goal.port && isBehind(before, goal);
+    const kept = same && !lost.has(goal.port);
     const action = before && !lost.has(before.port) ? 'change' : 'add';
-    const details = [`at port ${goal.port}`];
+    const details = [`at port ${goal.port}${goal.remote ? `, remote ${goal.remote}` : ''}`];
     return kept ? [] : [{ action, what: 'static', name: staticName(goal), details }];
   });
   const removed = now.statics

@@ -23,10 +23,17 @@ export interface BridgeOptions {
   flood?: boolean | undefined;
 }
 
+/** Where a static address is. */
+export interface StaticPlace {
+  port: string;
+  /** Of a tunnel: the one of its remotes (VTEPs) that the address is behind. */
+  remote?: string | undefined;
+}
+
 /** A bridge in a configuration, where its ports are known. */
 export interface BridgeConfiguration extends BridgeOptions {
-  /** Static addresses: the name of the port behind which each is. Default none. */
-  static?: Record<string, string> | undefined;
+  /** Static addresses: the name of the port behind which each is, of a tunnel also the remote. Default none. */
+  static?: Record<string, string | StaticPlace> | undefined;
 }
 
 export interface SwitchOptions {

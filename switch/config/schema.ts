@@ -2,9 +2,10 @@
 import { z } from 'zod';
 import { flag, integer, name, polling } from '../../ports/checks.js';
 import { portSchema } from '../../ports/index.js';
+import { vtepSchema } from '../../ports/vxlan.js';
 import { stationSchema } from '../mac.js';
 import { native } from '../native.js';
-import type { SwitchOptions } from './options.js';
+import type { StaticPlace, SwitchOptions } from './options.js';
 
 const { limits } = native;
 const mapping = { error: 'must be a mapping' };
@@ -36,11 +37,22 @@ export const bridgeSchema = z.strictObject(
   mapping,
 );
 
+const staticError = 'must be the name of a port, or of a tunnel its port and remote';
+
+/** Where a static address is. */
+const staticSchema = z.union(
+  [
+    name.transform((port): StaticPlace => ({ port })),
+    z.strictObject({ port: name, remote: vtepSchema.optional() }),
+  ],
+  { error: staticError },
+);
+
 const bridgeConfigurationSchema = bridgeSchema.extend({
   static: z
-    .record(stationSchema, name, mapping)
+    .record(stationSchema, staticSchema, mapping)
     .default({})
-    .describe('Static addresses, and the port of each'),
+    .describe('Static addresses, and the port of each, or its port and remote'),
 });
 
 export const configurationSchema = z.strictObject(

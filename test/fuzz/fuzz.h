@@ -19,6 +19,7 @@ void client_handshake(Bytes input);
 void ring(Bytes input);
 void decapsulate(Bytes input);
 void neighbor(Bytes input);
+void too_big(Bytes input);
 
 // Takes the input apart from its front; where it ends, zeros follow.
 class Input {

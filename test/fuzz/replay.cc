@@ -48,6 +48,10 @@ TEST("decapsulation: committed inputs") {
   replay("decapsulate", fuzz::decapsulate);
 }
 
+TEST("too long packets: committed inputs") {
+  replay("too_big", fuzz::too_big);
+}
+
 TEST("neighbours: committed inputs") {
   replay("neighbor", fuzz::neighbor);
 }

@@ -391,6 +391,8 @@ test('a tunnel is completed with defaults; remotes may be text, as from the comm
     underlay: 'kernel',
     learn: false,
     splitHorizon: true,
+    suppress: false,
+    tellTooBig: false,
     ttl: 64,
     dscp: 46,
     df: true,

@@ -59,3 +59,34 @@ test('what cannot be is refused in words', async () => {
   );
   expect(sw.ports().map(({ name }) => name)).toEqual(['wan', 'web']);
 });
+
+test('static addresses behind remotes in the configuration, applied as a difference', async () => {
+  const mac = '02:00:00:00:00:0a';
+  const at = (remote: string) => ({
+    bridges: { blue: { static: { [mac]: { port: 'wan', remote } } } },
+    ports: { wan: { ...end, vni: 7, remotes: ['127.0.0.2', '127.0.0.3'] } },
+  });
+  await using sw = await Switch.start(at('127.0.0.2'));
+  const behind = () => sw.macs({ mac }).macs.map(({ port, kind, remote }) => [port, kind, remote]);
+  expect(behind()).toEqual([['wan', 'static', '127.0.0.2']]);
+  expect(await sw.apply(at('127.0.0.2'))).toEqual([]);
+  const changes = await sw.apply(at('127.0.0.3'));
+  expect(changes).toMatchObject([
+    { action: 'change', what: 'static', details: ['at port wan, remote 127.0.0.3'] },
+  ]);
+  expect(behind()).toEqual([['wan', 'static', '127.0.0.3']]);
+  await expect(sw.apply(at('127.0.0.4'))).rejects.toThrow(
+    /bridges.blue.static.02:00:00:00:00:0a.remote: must be one of the remotes of port "wan"/,
+  );
+});
+
+test('one address written in two ways is one remote', async () => {
+  const wan = { ...end, vni: 7, local: '::1', remotes: '2001:DB8:0:0::2' };
+  await using sw = await Switch.start({ ports: { wan } });
+  expect(sw.tunnel('wan').remotes.map(({ address }) => address)).toEqual(['2001:db8::2']);
+  await expect(sw.addRemote('wan', '2001:db8:0::0:2')).rejects.toThrow(
+    /remote of the tunnel already/,
+  );
+  await sw.removeRemote('wan', '2001:db8:0::0:2');
+  expect(sw.port('wan').options.remotes).toBe('');
+});
