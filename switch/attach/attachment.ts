@@ -21,8 +21,13 @@ export interface AttachmentRequest {
   bridge: string;
   /** False: only written down, so that whatever is done next can be undone after a crash. Default true. */
   ready?: boolean | undefined;
-  /** Path of the container's network namespace. Of kind kernel and vf. */
+  /**
+   * Path of the container's network namespace. Of kind kernel and vf. None: the interface is made in ours, for the runtime to
+   * move and rename it.
+   */
   netns?: string | undefined;
+  /** Where the runtime has moved it, where it is told; its namespace ends with the container. */
+  sandbox?: string | undefined;
   /** Default: made up, and kept. */
   mac?: string | undefined;
   /** Default 1500. */

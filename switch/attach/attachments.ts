@@ -103,6 +103,17 @@ export class Attachments {
     return this.#status(id, entry);
   }
 
+  /** Writes down what has become of it, without touching it. */
+  async amend(id: string, changes: Pick<AttachmentRequest, 'sandbox'>): Promise<AttachmentStatus> {
+    const entry = this.#entries.get(id);
+    if (!entry) {
+      throw notFound('attachment', id, this.#entries.keys());
+    }
+    entry.request = { ...entry.request, ...changes };
+    this.#store.put(id, recordOf(entry));
+    return this.#status(id, entry);
+  }
+
   /** Takes its interface away, and keeps the record. One that is not there is no error. */
   async detach(id: string): Promise<void> {
     const entry = this.#entries.get(id);

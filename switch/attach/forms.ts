@@ -31,10 +31,9 @@ const ours = '';
 
 /** Refuses what cannot be made, before anything is. */
 export function check({ request }: Attachment): void {
-  const { kind, socket, netns, device } = request;
+  const { kind, socket, device } = request;
   const missing =
     (kind === 'memif' && socket === undefined && 'socket') ||
-    (kind === 'kernel' && netns === undefined && 'netns') ||
     (kind === 'vf' && device === undefined && 'device');
   if (missing) {
     throw new SwitchError('INVALID', `${missing}: must be given for an attachment of kind ${kind}`);
@@ -49,8 +48,9 @@ export function prepare({ request }: Attachment): void {
 }
 
 /** The switch's port; undefined: there is none. */
-export function portOptions({ request, mac, secret }: Attachment): PortOptions | undefined {
-  const { bridge, mtu = usualMtu, socket = '', netns = '', device = '', port } = request;
+export function portOptions(attachment: Attachment): PortOptions | undefined {
+  const { request, mac, secret } = attachment;
+  const { bridge, mtu = usualMtu, socket = '', device = '', port } = request;
   const common = { bridge, mtu, ...port };
   switch (request.kind) {
     case 'memif': {
@@ -66,7 +66,7 @@ export function portOptions({ request, mac, secret }: Attachment): PortOptions |
       };
     }
     case 'kernel':
-      return { ...common, kind: 'tap', interface: request.interface, netns, mac, persistent: true };
+      return { ...common, kind: 'tap', ...placeOf(attachment), mac, persistent: true };
     case 'vf':
       return request.holder === 'switch' ? { ...common, kind: 'vf', device } : undefined;
   }
@@ -93,21 +93,36 @@ export function remove(attachment: Attachment): void {
       rmSync(socket, { force: true }); // of a process that died: a port takes its own away
     }
     removeEmpty(dirname(socket));
+  } else if (kind === 'kernel') {
+    removeTap(attachment);
   } else if (netns !== undefined && existsSync(netns)) {
-    if (kind === 'kernel') {
-      removeTap(attachment, netns);
-    } else {
-      giveVfBack(attachment, netns);
-    }
+    giveVfBack(attachment, netns);
   }
 }
 
 /** Only what we made: an attempt may have failed because the container has another interface of that name. */
-function removeTap({ request: { interface: name }, mac, isMade }: Attachment, netns: string): void {
+function removeTap(attachment: Attachment): void {
+  const { interface: name, netns = ours } = placeOf(attachment);
+  if (netns !== ours && !existsSync(netns)) {
+    return;
+  }
   const found = native.interfaces(netns).find((it) => it.name === name);
-  if (found && (isMade || formatMac(found.mac) === mac.toLowerCase())) {
+  if (found && (attachment.isMade || formatMac(found.mac) === attachment.mac.toLowerCase())) {
     nativeCall(`interface ${name}`, () => native.removeInterface(netns, name));
   }
+}
+
+/** Where the interface is by now: a runtime that moves it renames it, but its address stays. */
+function placeOf({ request, mac }: Attachment): { interface: string; netns?: string } {
+  const { interface: name, netns, sandbox } = request;
+  if (netns !== undefined) {
+    return { interface: name, netns };
+  }
+  if (sandbox !== undefined && existsSync(sandbox)) {
+    const moved = native.interfaces(sandbox).find((it) => formatMac(it.mac) === mac.toLowerCase());
+    return moved ? { interface: moved.name, netns: sandbox } : { interface: name };
+  }
+  return { interface: name };
 }
 
 /** What is not as it was made, in words. */

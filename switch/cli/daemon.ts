@@ -5,6 +5,7 @@ import { attachmentRoutes } from '../api/attachment-routes.js';
 import { serveApi } from '../api/server.js';
 import { claimSocket, defaultSocket } from '../api/socket.js';
 import { Attachments } from '../attach/attachments.js';
+import type { PluginServer } from '../attach/docker/server.js';
 import type { Configuration } from '../config/check.js';
 import { checkConfiguration } from '../config/check.js';
 import type { Change, Running } from '../config/difference.js';
@@ -20,6 +21,8 @@ export interface DaemonOptions {
   config?: string;
   api?: string;
   state?: string;
+  /** Socket that Docker Engine finds the plugin by; true: in the usual place. */
+  docker?: string | true;
 }
 
 /** Runs until SIGINT or SIGTERM; throws when a worker fails. */
@@ -33,13 +36,12 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   for (const error of sw.restore(beginning.live)) {
     fail(error);
   }
-  const attachments = await Attachments.open(
-    sw,
-    join(attachmentFolder(options, api), 'attachments'),
-  );
+  const kept = attachmentFolder(options, api);
+  const attachments = await Attachments.open(sw, join(kept, 'attachments'));
   const save = () => beginning.save(sw, (port) => attachments.find(port) !== undefined);
   await save();
   const server = await serveApi(sw, api, save, attachmentRoutes(attachments));
+  const docker = await startDocker(sw, attachments, kept, options.docker);
   const hangUp = () => void reload(sw, beginning, save).catch(fail);
   process.on('SIGHUP', hangUp);
   const { ports, workers } = sw.status();
@@ -49,6 +51,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   } finally {
     process.off('SIGHUP', hangUp);
     attachments.close();
+    await docker?.close();
     await server.close();
     await save();
   }
@@ -116,6 +119,21 @@ async function reload(sw: Switch, beginning: Beginning, save: () => Promise<void
 /** Containers' ports are kept in any case. One daemon of a host has the usual place; others keep them beside their socket. */
 function attachmentFolder({ state }: DaemonOptions, api: string): string {
   return state ?? (api === '/run/memswitch/api.sock' ? '/var/lib/memswitch' : `${api}.state`);
+}
+
+async function startDocker(
+  sw: Switch,
+  attachments: Attachments,
+  state: string,
+  asked: DaemonOptions['docker'],
+): Promise<PluginServer | undefined> {
+  if (asked === undefined) {
+    return undefined;
+  }
+  const { dockerSocket, serveDocker } = await import('../attach/docker/index.js');
+  const socket = asked === true ? dockerSocket : asked;
+  await claimSocket(socket);
+  return serveDocker(sw, attachments, socket, state);
 }
 
 function stopSignal(): Promise<void> {
