@@ -12,9 +12,11 @@ import type { NativeError } from './native.js';
  * - `PERMISSION`: the operating system refuses.
  * - `CLOSED`: the switch was closed.
  * - `UNREACHABLE`: no daemon answers at the API's socket.
+ * - `BUSY`: the API has more to do than it takes on; later it may.
+ * - `DENIED`: the API over TCP wants its token.
  * - `SYSTEM`: the operating system failed in another way; see `cause`.
  */
-export type ErrorCode = NativeError['code'] | 'UNREACHABLE';
+export type ErrorCode = NativeError['code'] | 'UNREACHABLE' | 'BUSY' | 'DENIED';
 
 /** One mistake in options or a configuration. */
 export interface Mistake {

@@ -10,6 +10,8 @@ const statuses: Record<ErrorCode, number> = {
   PERMISSION: 403,
   CLOSED: 503,
   UNREACHABLE: 502,
+  BUSY: 429,
+  DENIED: 401,
   SYSTEM: 500,
 };
 
@@ -20,5 +22,6 @@ export function failureOf(error: unknown): { status: number; body: object } {
     return { status: statuses[code], body: { error: told } };
   }
   const { statusCode: status = 500, message } = error as Error & { statusCode?: number };
-  return { status, body: { error: { code: status < 500 ? 'INVALID' : 'SYSTEM', message } } };
+  const code = status === 429 ? 'BUSY' : status < 500 ? 'INVALID' : 'SYSTEM';
+  return { status, body: { error: { code, message } } };
 }

@@ -12,6 +12,10 @@ export function openApi(routes: readonly Route[]): Json {
     const path = route.url.replaceAll(/:(\w+)/g, '{$1}');
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
   }
+  for (const [path, { summary, contentType }] of Object.entries(streams)) {
+    const content = { [contentType]: { schema: { type: 'string' } } };
+    paths[path] = { get: { summary, parameters: [], responses: responsesOf('200', content) } };
+  }
   return {
     openapi: '3.1.0',
     info: { title: 'memswitch', version, description: 'Manages a running switch.' },
@@ -19,20 +23,33 @@ export function openApi(routes: readonly Route[]): Json {
   };
 }
 
+/** What is not an object of JSON; see server.ts. */
+const streams = {
+  '/metrics': { summary: "Metrics in Prometheus' text format", contentType: 'text/plain' },
+  '/events': {
+    summary: 'What happens in the switch from now on, as server-sent events',
+    contentType: 'text/event-stream',
+  },
+};
+
+function responsesOf(status: string, content: Json | undefined): Json {
+  const error = { 'application/json': { schema: output(failure) } };
+  return {
+    [status]: { description: 'Done', ...(content && { content }) },
+    default: { description: 'Refused or failed', content: error },
+  };
+}
+
 function operation(route: Route): Json {
   const { summary, params, query, body, status, response, contentType } = route;
   const content = response && { [contentType ?? 'application/json']: { schema: output(response) } };
-  const error = { 'application/json': { schema: output(failure) } };
   return {
     summary,
     parameters: [...parameters('path', params), ...parameters('query', query)],
     ...(body && {
       requestBody: { required: true, content: { 'application/json': { schema: input(body) } } },
     }),
-    responses: {
-      [status]: { description: 'Done', ...(content && { content }) },
-      default: { description: 'Refused or failed', content: error },
-    },
+    responses: responsesOf(String(status), content),
   };
 }
 

@@ -8,6 +8,7 @@ import { bridgeChangesSchema, bridgeSchema, configurationSchema } from '../confi
 import { SwitchError } from '../errors.js';
 import { macSchema, stationSchema } from '../mac.js';
 import { macFilterSchema } from '../macs.js';
+import { configurationLimitBytes } from './limits.js';
 import { type Route, route } from './route.js';
 import * as answer from './schemas.js';
 
@@ -73,7 +74,7 @@ const configurationRoutes = [
     query: z.strictObject({ dryRun: flagInQuery, prune: flagInQuery }),
     body: configurationSchema,
     bodyCheckedBySwitch: true,
-    bodyLimit: 64 * 1024 * 1024,
+    bodyLimit: configurationLimitBytes,
     status: 200,
     response: z.array(answer.change),
     handle: (sw, { query, body }) => sw.apply(body, query),

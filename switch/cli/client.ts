@@ -1,9 +1,16 @@
-/** Speaks to the daemon's API. */
-import { request } from 'node:http';
+/** Speaks to the daemon's API, at a UNIX socket or over HTTPS. */
+import { readFileSync } from 'node:fs';
+import { request as httpRequest, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { setTimeout as delay } from 'node:timers/promises';
 import { defaultSocket } from '../api/socket.js';
 import { type ErrorCode, SwitchError } from '../errors.js';
 
 const timeoutMs = 30_000;
+/** How often a busy API is asked again, and how long after. */
+const tries = 20;
+const pauseMs = 250;
+const busy = 429;
 
 export interface Reply {
   status: number;
@@ -11,15 +18,25 @@ export interface Reply {
 }
 
 export class Client {
-  readonly #socket: string;
+  readonly #place: string;
+  readonly #options: RequestOptions;
 
-  constructor(socket: string | undefined) {
-    this.#socket = socket ?? defaultSocket();
+  /**
+   * @param place path of a socket, or `https://HOST:PORT`, for which the environment has MEMSWITCH_TOKEN_FILE and, where the
+   *   certificate is nobody's whom Node trusts, NODE_EXTRA_CA_CERTS.
+   */
+  constructor(place: string | undefined) {
+    this.#place = place ?? defaultSocket();
+    this.#options = optionsFor(this.#place);
   }
 
   /** The text of a successful answer, as it came. */
   async text(method: string, path: string, body?: object): Promise<string> {
-    const reply = await this.#send(method, path, body);
+    let reply = await this.#send(method, path, body);
+    for (let again = 1; reply.status === busy && again < tries; again++) {
+      await delay(pauseMs);
+      reply = await this.#send(method, path, body);
+    }
     if (reply.status >= 400) {
       throw refusal(reply);
     }
@@ -31,9 +48,13 @@ export class Client {
   }
 
   #send(method: string, path: string, body?: object): Promise<Reply> {
-    const headers = body && { 'content-type': 'application/json' };
+    const headers = {
+      ...this.#options.headers,
+      ...(body && { 'content-type': 'application/json' }),
+    };
+    const request = this.#options.socketPath === undefined ? httpsRequest : httpRequest;
     return new Promise((resolve, reject) => {
-      const options = { socketPath: this.#socket, method, path, headers, timeout: timeoutMs };
+      const options = { ...this.#options, method, path, headers, timeout: timeoutMs };
       const sent = request(options, (response) => {
         let text = '';
         response.setEncoding('utf8');
@@ -52,12 +73,27 @@ export class Client {
   #unreachable(cause: NodeJS.ErrnoException): SwitchError {
     const absent = cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED';
     const why = absent ? '' : ` (${cause.message})`;
-    return new SwitchError('UNREACHABLE', `no memswitch answers at ${this.#socket}${why}`, {
-      path: this.#socket,
+    return new SwitchError('UNREACHABLE', `no memswitch answers at ${this.#place}${why}`, {
+      path: this.#place,
       hint: 'start one with: memswitch run --config FILE, or name its socket with --api',
       cause,
     });
   }
+}
+
+function optionsFor(place: string): RequestOptions {
+  if (!place.startsWith('https://')) {
+    return { socketPath: place };
+  }
+  const { hostname, port } = new URL(place);
+  const { MEMSWITCH_TOKEN_FILE: file } = process.env;
+  if (!file) {
+    throw new SwitchError('INVALID', `${place} wants a token`, {
+      hint: 'name the file that holds it with MEMSWITCH_TOKEN_FILE',
+    });
+  }
+  const authorization = `Bearer ${readFileSync(file, 'utf8').trim()}`;
+  return { hostname: hostname.replaceAll(/[[\]]/g, ''), port, headers: { authorization } };
 }
 
 function refusal({ status, body }: Reply): SwitchError {

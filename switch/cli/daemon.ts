@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { attachmentRoutes } from '../api/attachment-routes.js';
+import { type RemoteOptions, remoteOf } from '../api/remote.js';
 import { serveApi } from '../api/server.js';
 import { claimSocket, defaultSocket } from '../api/socket.js';
 import { Attachments } from '../attach/attachments.js';
@@ -17,7 +18,7 @@ import { Switch } from '../switch.js';
 import { describeChanges } from './changes.js';
 import { fail } from './fail.js';
 
-export interface DaemonOptions {
+export interface DaemonOptions extends RemoteOptions {
   config?: string;
   api?: string;
   state?: string;
@@ -29,6 +30,7 @@ export interface DaemonOptions {
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { api = defaultSocket() } = options;
   const stopped = stopSignal();
+  const remote = remoteOf(options);
   const beginning = new Beginning(options);
   // Before any port is opened: a second daemon must not disturb the first.
   await claimSocket(api);
@@ -40,12 +42,14 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const attachments = await Attachments.open(sw, join(kept, 'attachments'));
   const save = () => beginning.save(sw, (port) => attachments.find(port) !== undefined);
   await save();
-  const server = await serveApi(sw, api, save, attachmentRoutes(attachments));
+  const more = attachmentRoutes(attachments);
+  const server = await serveApi(sw, api, { saved: save, more, remote });
   const docker = await startDocker(sw, attachments, kept, options.docker);
   const hangUp = () => void reload(sw, beginning, save).catch(fail);
   process.on('SIGHUP', hangUp);
   const { ports, workers } = sw.status();
-  process.stdout.write(`memswitch ready ports=${ports} workers=${workers} api=${api}\n`);
+  const tcp = server.remote === undefined ? '' : ` tcp=${server.remote}`;
+  process.stdout.write(`memswitch ready ports=${ports} workers=${workers} api=${api}${tcp}\n`);
   try {
     await Promise.race([stopped, workerFailure(sw.events())]);
   } finally {

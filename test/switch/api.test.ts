@@ -68,6 +68,10 @@ async function served() {
     const promised = operation?.responses[answer.status] ?? operation?.responses.default;
     expect(promised, `${method} ${path} is in the document`).toBeDefined();
     const schema = promised?.content?.['application/json']?.schema;
+    if (!schema && promised?.content) {
+      expect(Object.keys(promised.content), path).toEqual([answer.type?.split(';')[0]]);
+      return { status: answer.status, json: undefined };
+    }
     const json = answer.text === '' ? undefined : JSON.parse(answer.text);
     if (schema) {
       ajv.validate(schema, json);
@@ -101,6 +105,7 @@ test('every operation answers as the document says', async () => {
     [200, 'GET', '/v1/workers'],
     [200, 'GET', '/v1/drops'],
     [200, 'GET', '/healthz'],
+    [200, 'GET', '/metrics'],
     [200, 'GET', '/v1/ports'],
     [201, 'POST', '/v1/ports/{name}', db, '/v1/ports/db'],
     [409, 'POST', '/v1/ports/{name}', db, '/v1/ports/db'],
@@ -146,6 +151,8 @@ test('every operation answers as the document says', async () => {
   for (const [status, ...step] of steps) {
     expect(await conform(...step), step.join(' ')).toMatchObject({ status });
   }
+  // A stream, which does not end: api-events.test.ts.
+  called.add('GET /events');
   const promised = Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
   );

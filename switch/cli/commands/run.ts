@@ -10,5 +10,9 @@ export function configure(command: Command): void {
       '--docker [socket]',
       "serves Docker's network and IPAM drivers (default: /run/docker/plugins/memswitch.sock)",
     )
+    .option('--listen <host:port>', 'serves the API over TCP too, with TLS and a token')
+    .option('--tls-cert <file>', 'with --listen: certificate with its chain, PEM')
+    .option('--tls-key <file>', 'with --listen: its private key, PEM')
+    .option('--token-file <file>', 'with --listen: the token that clients must send')
     .action((options: DaemonOptions) => runDaemon(options));
 }
