@@ -34,6 +34,8 @@ const buildPrograms = {
 
 /** What the tests run against: real peers, and the checkers of native code. */
 const testPackages = [
+  'curl',
+  'openssl',
   'dpdk',
   'dpdk-dev',
   'libdpdk-dev',

@@ -271,6 +271,7 @@ std::optional<memif::Interface> MemifServer::claim(Listener& listener, Connectio
   if (Connection* other = connection_of(listener, one.port)) {
     // A client that died and came back at once can be seen before its old connection's end.
     if (!other->channel.hung_up()) {
+      connection.claimed = one.port;  // so that the operator is told too
       reason = {Fault::kRefused, "id " + std::to_string(id) + " is in use by another peer"};
       return std::nullopt;
     }

@@ -72,7 +72,11 @@ export async function serveApi(sw: Switch, socket: string, options: ApiOptions =
 
 async function createServer(
   sw: Switch,
-  { saved = async () => undefined, more = [], requestsPerSecond: max = requestsPerSecond }: ApiOptions,
+  {
+    saved = async () => undefined,
+    more = [],
+    requestsPerSecond: max = requestsPerSecond,
+  }: ApiOptions,
   remote?: Remote,
 ): Promise<FastifyInstance> {
   const routes = [...ofSwitch, ...more];

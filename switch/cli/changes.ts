@@ -1,17 +1,19 @@
 /** The differences between a switch and a configuration, as people read them: one line each, and a sum. */
 import type { Change } from '../config/difference.js';
+import { type Colour, paint } from './colour.js';
 
-const signs: Record<Change['action'], string> = {
-  add: '+',
-  change: '~',
-  replace: '!',
-  remove: '-',
+const signs: Record<Change['action'], [sign: string, colour: Colour]> = {
+  add: ['+', 'green'],
+  change: ['~', 'yellow'],
+  replace: ['!', 'red'],
+  remove: ['-', 'red'],
 };
 
 export function describeChanges(changes: readonly Change[], dryRun: boolean): string {
   const lines = changes.map(({ action, what, name, details }) => {
     const why = details.length > 0 ? `: ${details.join(', ')}` : '';
-    return `${signs[action]} ${what} ${name}${why}`;
+    const [sign, colour] = signs[action];
+    return paint(colour, `${sign} ${what} ${name}${why}`);
   });
   return [...lines, summary(changes, dryRun)].join('\n');
 }

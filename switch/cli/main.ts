@@ -31,6 +31,12 @@ const commands: [name: string, summary: string, load: () => Promise<Module>][] =
   ],
   ['metrics', 'Prints Prometheus metrics', () => import('./commands/metrics.js')],
   ['doctor', 'Says what this host lacks for devices', () => import('./commands/doctor.js')],
+  ['schema', 'Prints the JSON Schema of configurations', () => import('./commands/schema.js')],
+  [
+    'completion',
+    'Prints a script by which a shell completes this command',
+    () => import('./commands/completion.js'),
+  ],
   ['bench', 'Measures the switch beside its peers', () => import('../../bench/command.js')],
 ];
 
@@ -41,7 +47,8 @@ async function main(args: string[]): Promise<void> {
     .showHelpAfterError('(memswitch --help, or memswitch COMMAND --help, tells more)');
   for (const [name, summary, load] of commands) {
     const command = program.command(name).description(summary);
-    if (args[0] === name) {
+    // Completion must know what each of the others takes.
+    if (args[0] === name || args[0] === 'completion') {
       (await load()).configure(command);
     }
   }

@@ -12,6 +12,12 @@ export function withApi(command: Command): Command {
   );
 }
 
+/** Ends a command's help with lines that work as they stand. */
+export function withExamples(command: Command, lines: string[]): Command {
+  const text = lines.map((line) => `  ${line}`).join('\n');
+  return command.addHelpText('after', `\nExamples:\n${text}`);
+}
+
 export function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
     throw new InvalidArgumentError('It must be a whole number.');

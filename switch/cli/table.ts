@@ -1,5 +1,5 @@
 /** Tables for people: aligned columns, numbers to the right. */
-import { styleText } from 'node:util';
+import { paint } from './colour.js';
 
 export type Cell = string | number | bigint | boolean | null;
 export type Rows = Record<string, Cell>[];
@@ -33,7 +33,7 @@ export function list(values: Record<string, Cell>): string {
 }
 
 export function strong(line: string): string {
-  return process.stdout.isTTY ? styleText('bold', line) : line;
+  return paint('bold', line);
 }
 
 /** A rate as people read it: `12.3 M`. */

@@ -28,6 +28,18 @@ export const views: Record<string, View> = {
   drops: { path: '/v1/drops', named: false, show: showDrops },
 };
 
+/** What the same is called elsewhere: `bridge fdb`, VPP's `show interface`, `show runtime` and `show errors`. */
+export const otherNames: Record<string, string> = {
+  port: 'ports',
+  interface: 'ports',
+  bridge: 'bridges',
+  'bridge-domain': 'bridges',
+  fdb: 'macs',
+  mac: 'macs',
+  runtime: 'workers',
+  errors: 'drops',
+};
+
 function showSwitch({ rx, tx, pid, ...rest }: Wire<SwitchStatus>): string {
   return list({ pid: String(pid), ...rest, ...flat('rx', rx), ...flat('tx', tx) });
 }

@@ -42,7 +42,7 @@ export type Owned = (what: Change['what'], name: string) => boolean;
 export const livePortKeys = Object.keys(portChangesSchema.shape) as (keyof PortChanges)[];
 
 /** Also by which a port need not be replaced. */
-const liveKeys = new Set<string>([...livePortKeys, 'remotes']);
+export const liveKeys: ReadonlySet<string> = new Set<string>([...livePortKeys, 'remotes']);
 
 export function difference(now: Running, wanted: Configuration, owned: Owned): Change[] {
   const ports = portChanges(now, wanted, owned);

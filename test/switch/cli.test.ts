@@ -187,3 +187,84 @@ test('a user without a runtime folder is told to name a socket', async () => {
   expect(status).toBe(1);
   expect(stderr).toContain('--api SOCKET or MEMSWITCH_API');
 });
+
+describe('completion', () => {
+  test('knows commands, options, choices, and the names of live ports', async () => {
+    const { run } = await served();
+    const words = async (typed: string) =>
+      (await run(`completion words -- ${typed}`)).stdout.split('\n').filter((word) => word !== '');
+    expect(await words('sh')).toEqual(expect.arrayContaining(['show', 'apply', 'run']));
+    expect(await words('show po')).toEqual(expect.arrayContaining(['ports', 'macs']));
+    expect(await words('show ports w')).toEqual(['web']);
+    expect(await words('show --')).toEqual(expect.arrayContaining(['--json', '--watch']));
+    expect(await words('add po')).toEqual(expect.arrayContaining(['port', 'bridge', 'static']));
+    expect(await words('add port x --kind m')).toEqual(expect.arrayContaining(['memif', 'vxlan']));
+    expect(await words('add port x --bridge b')).toEqual(['blue']);
+    expect(await words('set port w')).toEqual(['web']);
+    expect(await words('show macs --port w')).toEqual(['web']);
+  });
+
+  test('works in bash', async () => {
+    const { api } = await served();
+    const script = `memswitch() { ${process.execPath} ${join(root, 'dist/switch/cli/main.js')} "$@"; }
+source <(memswitch completion bash)
+COMP_WORDS=(memswitch show ports w) COMP_CWORD=3
+_memswitch
+echo "\${COMPREPLY[@]}"`;
+    const env = { ...process.env, MEMSWITCH_API: api };
+    expect(await finished(spawn('bash', ['-c', script], { env }))).toMatchObject({
+      stdout: 'web\n',
+      stderr: '',
+    });
+  });
+
+  test('has scripts for zsh and fish', async () => {
+    expect((await memswitch(['completion', 'zsh'])).stdout).toMatch(/^#compdef memswitch$/m);
+    expect((await memswitch(['completion', 'fish'])).stdout).toMatch(/^complete -c memswitch /m);
+    expect((await memswitch(['completion', 'csh'])).status).toBe(2);
+  });
+});
+
+test('every command shows examples in its help', async () => {
+  const commands = (await memswitch(['completion', 'words', '--', ''])).stdout.trim().split('\n');
+  expect(commands.length).toBeGreaterThan(8);
+  const below: Record<string, string[]> = {
+    add: ['port', 'bridge', 'static', 'remote'],
+    set: ['port', 'bridge'],
+    delete: ['port', 'bridge', 'static', 'remote'],
+    flush: ['macs'],
+  };
+  const elsewhere = ['bench', 'help', 'attach'];
+  for (const name of commands.filter((each) => !elsewhere.includes(each))) {
+    for (const line of (below[name] ?? ['']).map((each) => `${name} ${each}`.trim().split(' '))) {
+      const { stdout } = await memswitch([...line, '--help']);
+      expect(stdout, line.join(' ')).toMatch(/Examples:\n {2}(memswitch|source) /);
+    }
+  }
+});
+
+test('words of other switches are understood', async () => {
+  const { run } = await served();
+  expect((await run('show interface')).stdout).toBe((await run('show ports')).stdout);
+  expect((await run('show fdb -j')).stdout).toBe((await run('show macs --json')).stdout);
+});
+
+test('the JSON Schema is printed for editors', async () => {
+  const { properties } = JSON.parse((await memswitch(['schema'])).stdout);
+  expect(Object.keys(properties)).toEqual(expect.arrayContaining(['workers', 'bridges', 'ports']));
+});
+
+test('colours are used on a terminal only, and not with NO_COLOR', async () => {
+  const { api } = await served();
+  const shown = async (env: NodeJS.ProcessEnv) => {
+    const line = `${process.execPath} ${join(root, 'dist/switch/cli/main.js')} show ports --api ${api}`;
+    const { NO_COLOR: _, FORCE_COLOR: __, ...rest } = process.env;
+    const child = spawn('script', ['-qec', line, '/dev/null'], {
+      env: { ...rest, TERM: 'xterm-256color', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    return (await finished(child)).stdout;
+  };
+  expect(await shown({})).toContain('\x1b[1m');
+  expect(await shown({ NO_COLOR: '1' })).not.toContain('\x1b');
+});

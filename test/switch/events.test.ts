@@ -119,3 +119,16 @@ async function all(events: AsyncIterable<SwitchEvent>): Promise<SwitchEvent[]> {
   }
   return seen;
 }
+
+test('a second peer of a port that has one is refused, and the operator is told too', async () => {
+  const { sw, left, right, seen, has } = await withPorts();
+  await using _ = sw;
+  loadPair(left, right);
+  await until('the first has it', () => has('link-up', 'left'));
+  load({ socket: left, name: 'second', mac: '02:00:00:00:00:03', peer: '02:00:00:00:00:02' });
+  await until('the refusal is told', () => has('protocol-error', 'left'));
+  const reason = 'id 0 is in use by another peer';
+  expect(seen).toContainEqual({ type: 'protocol-error', port: 'left', error: 'refused', reason });
+  expect(sw.port('left')).toMatchObject({ link: 'up', peer: { name: 'left' }, lastError: reason });
+  expect(sw.port('left').protocolErrors.refused).toBeGreaterThan(0);
+});

@@ -1,13 +1,16 @@
 import type { Command } from 'commander';
 import { Client } from '../client.js';
-import { type ApiOption, wholeNumber, withApi, yesNo } from '../options.js';
+import { type ApiOption, wholeNumber, withApi, withExamples, yesNo } from '../options.js';
 import { withPortOptions } from '../port-options.js';
 
 export function configure(command: Command): void {
-  const port = withApi(command.command('port')).description('Adds a port');
+  const port = withExamples(withApi(command.command('port')), [
+    'memswitch add port web --kind memif --bridge blue --socket /run/memswitch/web.sock',
+    'memswitch add port out --kind vxlan --bridge blue --vni 7 --local 192.0.2.1',
+  ]).description('Adds a port');
   withPortOptions(port.argument('<name>')).action(addPort);
 
-  withApi(command.command('bridge'))
+  withExamples(withApi(command.command('bridge')), ['memswitch add bridge red --ageing 60'])
     .description('Adds a bridge')
     .argument('<name>')
     .option('--ageing <seconds>', 'how long a learned address lives; 0 = for ever', wholeNumber)
@@ -16,7 +19,9 @@ export function configure(command: Command): void {
     .option('--flood <true|false>', 'whether unknown destinations are flooded', yesNo)
     .action(addBridge);
 
-  withApi(command.command('mac'))
+  withExamples(withApi(command.command('static').alias('mac')), [
+    'memswitch add static 02:00:00:00:00:07 --bridge blue --port web',
+  ])
     .description('Adds a static address')
     .argument('<mac>')
     .requiredOption('--bridge <name>')
@@ -24,7 +29,7 @@ export function configure(command: Command): void {
     .option('--remote <address>', 'of a tunnel: the one of its remotes that it is behind')
     .action(addMac);
 
-  withApi(command.command('remote'))
+  withExamples(withApi(command.command('remote')), ['memswitch add remote 192.0.2.2 --port out'])
     .description('Adds a remote to a live tunnel')
     .argument('<address>')
     .requiredOption('--port <name>', 'the tunnel')

@@ -3,7 +3,7 @@ import type { Change } from '../../config/difference.js';
 import { readYaml } from '../../config/parse.js';
 import { describeChanges } from '../changes.js';
 import { Client } from '../client.js';
-import { type ApiOption, query, withApi } from '../options.js';
+import { type ApiOption, query, withApi, withExamples } from '../options.js';
 
 interface Options extends ApiOption {
   dryRun?: boolean;
@@ -12,7 +12,10 @@ interface Options extends ApiOption {
 }
 
 export function configure(command: Command): void {
-  withApi(command)
+  withExamples(withApi(command), [
+    'memswitch apply memswitch.yaml --dry-run',
+    'memswitch apply memswitch.yaml',
+  ])
     .addArgument(new Argument('<file>', 'configuration, YAML or JSON; - for standard input'))
     .option('--dry-run', 'only tells what would be done')
     .option('--prune', 'also removes what was added to the live switch by other ways')

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { doctor, type Finding } from '../../doctor.js';
+import { withExamples } from '../options.js';
 
 export function configure(command: Command): void {
-  command
+  withExamples(command, ['memswitch doctor', 'memswitch doctor --json'])
     .description('Says what this host lacks for ports over devices, and what mends it')
-    .option('--json', 'prints an array of findings')
+    .option('-j, --json', 'prints an array of findings')
     .action(print);
 }
 

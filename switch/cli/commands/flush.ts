@@ -1,10 +1,13 @@
 import type { Command } from 'commander';
 import { Client } from '../client.js';
-import { type ApiOption, withApi } from '../options.js';
+import { type ApiOption, withApi, withExamples } from '../options.js';
 import { number } from '../table.js';
 
 export function configure(command: Command): void {
-  withApi(command.command('macs'))
+  withExamples(withApi(command.command('macs')), [
+    'memswitch flush macs',
+    'memswitch flush macs --port web',
+  ])
     .description('Removes learned addresses: all, or those of a bridge or a port')
     .option('--bridge <name>')
     .option('--port <name>')

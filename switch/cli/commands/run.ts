@@ -1,9 +1,12 @@
 import type { Command } from 'commander';
 import { type DaemonOptions, runDaemon } from '../daemon.js';
-import { withApi } from '../options.js';
+import { withApi, withExamples } from '../options.js';
 
 export function configure(command: Command): void {
-  withApi(command)
+  withExamples(withApi(command), [
+    'memswitch run --config memswitch.yaml',
+    'memswitch run --config memswitch.yaml --state /var/lib/memswitch',
+  ])
     .option('--config <file>', 'configuration, YAML or JSON (default: one worker, nothing else)')
     .option('--state <folder>', 'keeps there what outlives a restart; default: nothing is kept')
     .option(

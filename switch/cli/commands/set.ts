@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { Client } from '../client.js';
-import { type ApiOption, wholeNumber, withApi, yesNo } from '../options.js';
+import { type ApiOption, wholeNumber, withApi, withExamples, yesNo } from '../options.js';
 
 export function configure(command: Command): void {
-  withApi(command.command('port'))
+  withExamples(withApi(command.command('port')), ['memswitch set port web --mtu 1500'])
     .description('Changes a live port; its link stays up')
     .argument('<name>')
     .option('--bridge <name>', 'moves it to another bridge')
@@ -11,7 +11,7 @@ export function configure(command: Command): void {
     .option('--mtu <bytes>', 'longest frame, without its Ethernet header', wholeNumber)
     .action((name: string, options: ApiOption) => change('ports', name, options));
 
-  withApi(command.command('bridge'))
+  withExamples(withApi(command.command('bridge')), ['memswitch set bridge blue --ageing 60'])
     .description('Changes a bridge')
     .argument('<name>')
     .option('--ageing <seconds>', 'how long a learned address lives; 0 = for ever', wholeNumber)

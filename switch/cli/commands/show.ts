@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Argument, type Command } from 'commander';
+import { Argument, type Command, InvalidArgumentError } from 'commander';
 import { Client } from '../client.js';
-import { type ApiOption, query, wholeNumber, withApi } from '../options.js';
-import { type View, views } from '../views.js';
+import { type ApiOption, query, wholeNumber, withApi, withExamples } from '../options.js';
+import { otherNames, type View, views } from '../views.js';
 
 const watchMs = 1000;
 const clearScreen = '\x1b[H\x1b[2J';
@@ -18,10 +18,17 @@ interface Options extends ApiOption {
 }
 
 export function configure(command: Command): void {
-  withApi(command)
-    .addArgument(new Argument('<what>', 'what to show').choices(Object.keys(views)))
+  withExamples(withApi(command), [
+    'memswitch show ports',
+    'memswitch show ports web --json',
+    'memswitch show macs --bridge blue --kind learned',
+    'memswitch show drops --watch',
+  ])
+    .addArgument(
+      new Argument('<what>', 'what to show').choices(Object.keys(views)).argParser(known),
+    )
     .argument('[name]', 'one port, one bridge, one tunnel')
-    .option('--json', "the API's object as it is")
+    .option('-j, --json', "the API's object as it is")
     .option('--watch', 'again every second')
     .option('--bridge <name>', 'macs: of this bridge')
     .option('--port <name>', 'macs: behind this port')
@@ -29,6 +36,14 @@ export function configure(command: Command): void {
     .option('--kind <kind>', 'macs: learned or static')
     .option('--limit <count>', 'macs: most entries shown', wholeNumber)
     .action(show);
+}
+
+function known(given: string): string {
+  const what = otherNames[given] ?? given;
+  if (!(what in views)) {
+    throw new InvalidArgumentError(`Allowed choices are ${Object.keys(views).join(', ')}.`);
+  }
+  return what;
 }
 
 async function show(what: string, name: string | undefined, options: Options, command: Command) {
