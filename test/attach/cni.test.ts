@@ -80,8 +80,13 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
       netns: near,
     };
     const host = await CniHost.start({ tunnel });
+    // Two networks, of which host-local knows nothing together: each has a range of its own.
+    const ipam = (kind: string) => ({
+      ...Object(host.conf().ipam),
+      rangeStart: kind === 'memif' ? '10.85.1.2' : '10.85.2.2',
+    });
     const list = (kind: string) => [
-      host.conf({ kind, mtu: 1400, capabilities: { mac: true } }),
+      host.conf({ kind, mtu: 1400, capabilities: { mac: true }, ipam: ipam(kind) }),
       ...(kind === 'kernel'
         ? [{ type: 'tuning', sysctl: { 'net.ipv4.conf.net1.arp_filter': '1' } }]
         : []),
@@ -93,6 +98,7 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
     const mac = '02:00:00:00:85:02';
     const second = JSON.parse(kernel.call('add', two.name, `CAP_ARGS={"mac":"${mac}"}`)) as Result;
     const [here = '', there = ''] = [first, second].map(({ ips }) => ips[0]?.address.split('/')[0]);
+    expect([here, there]).toEqual(['10.85.1.2', '10.85.2.2']);
     expect(second.interfaces[0]?.mac).toBe(mac);
     expect(two.exec('ip', 'addr', 'show', 'net1')).toMatch(
       new RegExp(`mtu 1400(.|\n)*${mac}(.|\n)*${there}/16`),
