@@ -3,7 +3,7 @@
  * devargs by themselves. The native half is native/ports/ethdev.
  */
 import { z } from 'zod';
-import { type NativeDeviceOptions, type NativePortOptions, native } from '../switch/native.js';
+import { type NativeDeviceOptions, type NativeKindOptions, native } from '../switch/native.js';
 import { flag, integer, netns } from './checks.js';
 import { type CommonOptions, commonFields, type PortKind } from './kind.js';
 
@@ -68,7 +68,7 @@ export function deviceToNative(
   const same = { interface: '', makesInterface: false, mac: 0n, ...below };
   const deviceMtu = mtu > limits.deviceMtu ? 0 : mtu;
   const ethdev = { devargs, netns, queues, ringSize, mtu: deviceMtu, promiscuous, ...same };
-  return { kind: 'ethdev', bridge, macLimit, mtu, polling, ethdev } satisfies NativePortOptions;
+  return { kind: 'ethdev', bridge, macLimit, mtu, polling, ethdev } satisfies NativeKindOptions;
 }
 
 export const ethdev = {

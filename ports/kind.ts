@@ -1,10 +1,11 @@
 /** What a kind of port has to say about itself: one object of this shape in a file of its own, one line in index.ts. */
 import { z } from 'zod';
-import { type NativePortOptions, native, type Polling } from '../switch/native.js';
+import { type NativeKindOptions, native, type Polling } from '../switch/native.js';
 import { integer, name, polling } from './checks.js';
+import { type PolicyOptions, policyChanges, policyFields } from './policy.js';
 
 /** Options that ports of every kind have. */
-export interface CommonOptions {
+export interface CommonOptions extends PolicyOptions {
   /** Bridge that the port belongs to. A bridge that is not listed is made with defaults. May change on a live port. */
   bridge: string;
   /**
@@ -37,10 +38,19 @@ export const commonFields = {
   macLimit: macLimit.default(0),
   mtu: mtu.default(maxMtu),
   polling: polling.optional().describe('How workers wait for frames; default: as the worker does'),
+  ...policyFields,
 };
 
+/** The options that only ports of its kind have. */
+export function ownOptions<T extends object>(options: T): Omit<T, keyof typeof commonFields> {
+  const own = Object.entries(options).filter(([key]) => !(key in commonFields));
+  return Object.fromEntries(own) as Omit<T, keyof typeof commonFields>;
+}
+
 /** What may change on a live port, of any kind. */
-export const portChangesSchema = z.strictObject({ bridge, macLimit, mtu }).partial();
+export const portChangesSchema = z
+  .strictObject({ bridge, macLimit, mtu, ...policyChanges })
+  .partial();
 
 /** What a host did for a port. */
 export interface Prepared {
@@ -69,7 +79,7 @@ export interface PortKind<Options = never> {
   /** What the host must do before the port can be. Throws errors with a code, as native code does. */
   prepare?(options: Options): Prepared;
   /** What native code makes the port of. */
-  toNative(options: Options, bridge: number, around: Surroundings): NativePortOptions;
+  toNative(options: Options, bridge: number, around: Surroundings): NativeKindOptions;
   /** The name of another port that it stands on, and that must be there before it. */
   underlay?(options: Options): string | undefined;
   /** What only one port can have at a time, for example a socket and an id, in words. */

@@ -6,7 +6,7 @@ import { BlockList, isIP, SocketAddress } from 'node:net';
 import { z } from 'zod';
 import { native } from '../switch/native.js';
 import { flag, integer, name, netns } from './checks.js';
-import { type CommonOptions, commonFields, type PortKind } from './kind.js';
+import { type CommonOptions, commonFields, ownOptions, type PortKind } from './kind.js';
 
 const { limits } = native;
 
@@ -214,7 +214,8 @@ function madeOf(local: string): bigint {
 export const vxlan = {
   name: 'vxlan' as const,
   schema: schema satisfies z.ZodType<unknown, VxlanOptions>,
-  toNative({ kind, macLimit, mtu, polling, bridge: _, ...options }, bridge, { portId }) {
+  toNative({ kind, macLimit, mtu, polling, ...all }, bridge, { portId }) {
+    const options = ownOptions(all);
     const { netns = '', dscp, sourcePorts, underlay, prefix, gateway, mac, ...same } = options;
     const [firstSourcePort, lastSourcePort] = range(sourcePorts);
     const ipv4 = isIP(options.local) === 4;
@@ -243,7 +244,8 @@ export const vxlan = {
   identity({ local, port, vni, netns }) {
     return `VNI ${vni} at ${local} port ${port}${netns === undefined ? '' : ` in ${netns}`}`;
   },
-  show({ kind: _, bridge: __, macLimit: ___, mtu: ____, remotes, ...rest }) {
+  show(options) {
+    const { kind: _, remotes, ...rest } = ownOptions(options);
     const given = Object.entries(rest).filter(([, value]) => value !== undefined);
     return { ...Object.fromEntries(given), remotes: remotes.join(', ') };
   },

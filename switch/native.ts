@@ -136,7 +136,27 @@ export interface NativeTapOptions {
   mtu: number;
 }
 
-export type NativePortOptions = {
+export interface NativeRate {
+  /** A second; 0 = no limit. */
+  frames: number;
+  bits: number;
+  /** How much may come at once: what the rate lets pass in so many milliseconds, 1 to 3,600,000. */
+  burst: number;
+}
+
+export interface NativePolicy {
+  /** Nothing goes to another isolated port. */
+  isolated: boolean;
+  /** Who may speak; an empty list: anybody; null: nothing is looked at. */
+  senders: { macs: bigint[]; ips: { address: string; bits: number }[] } | null;
+  rx: NativeRate;
+  tx: NativeRate;
+  /** Flooded frames a second; 0 = no limit. */
+  storm: { broadcast: number; multicast: number; unknown: number };
+}
+
+/** What a kind makes of its options. */
+export type NativeKindOptions = {
   /** Bridge id. */
   bridge: number;
   /** Most learned addresses behind this port, 0 to `limits.macs`; 0 = as many as the bridge takes. */
@@ -151,6 +171,8 @@ export type NativePortOptions = {
   | { kind: 'ethdev'; ethdev: NativeDeviceOptions }
   | { kind: 'tap'; tap: NativeTapOptions }
 );
+
+export type NativePortOptions = NativeKindOptions & { policy: NativePolicy };
 
 export interface NativeDeviceState {
   name: string;
@@ -257,6 +279,8 @@ export interface NativeSwitch {
   addPort(options: NativePortOptions): number;
   /** Moves the port to another bridge or changes its limits; the link stays up. Its learned addresses are flushed on a move. */
   setPort(port: number, bridge: number, macLimit: number, mtu: number): void;
+  /** Takes the place of the port's policy; its buckets are full. */
+  setPolicy(port: number, policy: NativePolicy): void;
   removePort(port: number): void;
   portStates(): NativePortState[];
   /**

@@ -2,6 +2,13 @@
 import { name as nameSchema } from '../ports/checks.js';
 import { kindOf, type Port, type PortOptions, portSchema } from '../ports/index.js';
 import { type Prepared, portChangesSchema } from '../ports/kind.js';
+import {
+  type Policy,
+  type PolicyOptions,
+  policyChanges,
+  policyOf,
+  policyToNative,
+} from '../ports/policy.js';
 import type { Bridges } from './bridges.js';
 import { parse } from './config/mistakes.js';
 import type { CounterReader, PortCounters } from './counters.js';
@@ -10,8 +17,8 @@ import { formatMac } from './mac.js';
 import { type NativePortState, type NativeSwitch, native } from './native.js';
 import type { PortLabels } from './readings.js';
 
-/** What may change on a live port; its link stays up. */
-export interface PortChanges {
+/** What may change on a live port; its link stays up. Policies take the place of those before: `null` ends one. */
+export interface PortChanges extends PolicyOptions {
   /** Another bridge; what was learned behind the port is forgotten. */
   bridge?: string | undefined;
   /** Most addresses learned behind the port, 0 to 4,000,000; 0 = as many as the bridge takes. */
@@ -56,7 +63,7 @@ export interface Device {
 }
 
 /** A port as it is now, with its counters. */
-export interface PortStatus extends PortCounters {
+export interface PortStatus extends PortCounters, Policy {
   name: string;
   kind: Port['kind'];
   bridge: string;
@@ -180,7 +187,10 @@ export class Ports {
     try {
       const id = this.#bridges.join(complete.bridge, (bridge) =>
         this.#call(name, () =>
-          this.#native.addPort(kind.toNative(complete, bridge, { device, portId })),
+          this.#native.addPort({
+            ...kind.toNative(complete, bridge, { device, portId }),
+            policy: policyToNative(complete),
+          }),
         ),
       );
       this.#entries.set(name, { id, options: complete, prepared });
@@ -195,15 +205,17 @@ export class Ports {
   set(name: string, changes: PortChanges): void {
     const entry = this.#get(name);
     refuseFixed(name, entry.options, changes);
-    const {
-      bridge = entry.options.bridge,
-      macLimit = entry.options.macLimit,
-      mtu = entry.options.mtu,
-    } = parse(portChangesSchema, changes, ['ports', name]);
+    const given = parse(portChangesSchema, changes, ['ports', name]);
+    const options = { ...entry.options, ...withoutUndefined(given) };
+    const { bridge, macLimit, mtu } = options;
     this.#bridges.join(bridge, (bridgeId) =>
       this.#call(name, () => this.#native.setPort(entry.id, bridgeId, macLimit, mtu)),
     );
-    this.change(name, { ...entry.options, bridge, macLimit, mtu });
+    // A policy begins with full buckets: one that did not change stays.
+    if (Object.keys(policyChanges).some((key) => key in given)) {
+      this.#call(name, () => this.#native.setPolicy(entry.id, policyToNative(options)));
+    }
+    this.change(name, options);
   }
 
   remove(name: string): void {
@@ -260,6 +272,7 @@ export class Ports {
       macs: state?.macs ?? 0,
       macLimit,
       mtu,
+      ...policyOf(options),
       attaches: state?.attaches ?? 0,
       protocolErrors: happened(state?.protocolErrors),
       lastError: state?.lastError ?? '',
@@ -289,6 +302,13 @@ export class Ports {
     }
     return entry;
   }
+}
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+function withoutUndefined<T extends object>(options: T): Given<T> {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Given<T>;
 }
 
 function happened(errors: Record<string, number> = {}): Record<string, number> {

@@ -144,8 +144,8 @@ export class Switch {
   }
 
   /**
-   * Changes a live port; its link stays up. Only `bridge`, `macLimit` and `mtu` may change: for anything else remove the port
-   * and add it again.
+   * Changes a live port; its link stays up. Its `bridge`, `macLimit`, `mtu` and policies may change: for anything else
+   * remove the port and add it again.
    * @throws {SwitchError} `NOT_FOUND`, `INVALID`.
    */
   async setPort(name: string, changes: PortChanges): Promise<void> {

@@ -297,6 +297,7 @@ PortOptions port_options(const Napi::Object& options) {
   port.mac_limit = static_cast<uint32_t>(number(options.Get("macLimit"), "macLimit", 0, kMaxMacs));
   port.max_frame = max_frame(options.Get("mtu"));
   port.polling = polling(options.Get("polling"));
+  port.policy = policy_options(options.Get("policy").As<Napi::Object>());
   const std::string kind = text(options.Get("kind"), "kind", 32);
   if (kind == "memif") {
     add_memif_options(options.Get("memif").As<Napi::Object>(), port);

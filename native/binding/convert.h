@@ -31,6 +31,7 @@ uint32_t max_frame(const Napi::Value& mtu);
 std::vector<WorkerOptions> worker_options(const Napi::Object& options);
 BridgeOptions bridge_options(const Napi::Object& options);
 EndpointOptions endpoint_options(const Napi::Object& memif);
+PolicyOptions policy_options(const Napi::Object& policy);
 PortOptions port_options(const Napi::Object& options);
 IpAddress address(const Napi::Value& value, const char* name);
 Napi::Object tunnel_status(Napi::Env env, const TunnelStatus& status);

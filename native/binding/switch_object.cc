@@ -50,6 +50,7 @@ Napi::Function SwitchObject::define(Napi::Env env) {
                          InstanceMethod<&SwitchObject::bridge_macs>("bridgeMacs"),
                          InstanceMethod<&SwitchObject::add_port>("addPort"),
                          InstanceMethod<&SwitchObject::set_port>("setPort"),
+                         InstanceMethod<&SwitchObject::set_policy>("setPolicy"),
                          InstanceMethod<&SwitchObject::remove_port>("removePort"),
                          InstanceMethod<&SwitchObject::port_states>("portStates"),
                          InstanceMethod<&SwitchObject::read_ports>("readPorts"),
@@ -133,6 +134,11 @@ void SwitchObject::set_port(const Napi::CallbackInfo& info) {
   const auto limit = static_cast<uint32_t>(number(info[2], "macLimit", 0, kMaxMacs));
   check(info.Env(),
         switch_->set_port(port_number(info[0]), bridge_number(info[1]), limit, max_frame(info[3])));
+}
+
+void SwitchObject::set_policy(const Napi::CallbackInfo& info) {
+  check(info.Env(),
+        switch_->set_policy(port_number(info[0]), policy_options(info[1].As<Napi::Object>())));
 }
 
 void SwitchObject::remove_port(const Napi::CallbackInfo& info) {

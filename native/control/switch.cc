@@ -152,6 +152,7 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
     return status;
   }
   record.port->max_frame.store(options.max_frame);
+  use_policy(record, options.policy);
   record.polling = options.polling;
   record.workers = options.workers;
   record.station = options.station;
@@ -262,6 +263,25 @@ Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit, uint32_t
   }
   reclaim_.later([this, before, id] { bridges_.flush(*before, id, Bridges::Which::kAll); });
   return {};
+}
+
+Status Switch::set_policy(PortId id, const PolicyOptions& policy) {
+  const Guard guard(lock_);
+  Record* record = nullptr;
+  Status status = need_port(id, record);
+  if (status.ok()) {
+    use_policy(*record, policy);
+  }
+  return status;
+}
+
+void Switch::use_policy(Record& record, const PolicyOptions& options) {
+  Port& port = *record.port;
+  const auto others = static_cast<uint8_t>(port.apart.load() & ~kIsolated);
+  port.apart.store(options.isolated ? others | kIsolated : others);
+  std::unique_ptr<const Policy> next = make_policy(options);
+  port.policy.store(next.get(), std::memory_order_seq_cst);
+  reclaim_.retire(std::exchange(record.policy, std::move(next)));
 }
 
 Status Switch::remove_port(PortId id) {

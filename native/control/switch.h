@@ -17,6 +17,7 @@
 #include "control/device_ports.h"
 #include "control/memif_client.h"
 #include "control/memif_server.h"
+#include "control/policies.h"
 #include "control/reactor.h"
 #include "control/reclaim.h"
 #include "control/status.h"
@@ -32,6 +33,7 @@ struct PortOptions {
   uint32_t max_frame = kMaxFrame;
   std::optional<Polling> polling{};  // of its queues; none: as the worker does
   std::vector<uint16_t> workers{};   // that poll its queues in turn; empty: by rule
+  PolicyOptions policy{};
   bool is_client = false;
   MemifServer::Place place{};
   memif::Interface interface {};
@@ -99,6 +101,8 @@ class Switch final : private MemifOwner {
 
   Status add_port(const PortOptions& options, PortId& port);
   Status set_port(PortId port, uint16_t bridge, uint32_t mac_limit, uint32_t max_frame);
+  // Takes the place of the port's policy at once, between two bursts; its buckets are full.
+  Status set_policy(PortId port, const PolicyOptions& policy);
   Status remove_port(PortId port);
   std::vector<PortState> port_states();
   std::vector<PortBrief> port_briefs();
@@ -146,6 +150,7 @@ class Switch final : private MemifOwner {
 
   struct Record {
     std::unique_ptr<Port> port;
+    std::unique_ptr<const Policy> policy;  // what port->policy points to
     std::shared_ptr<Bridge> bridge;
     MemifPort* memif = nullptr;  // the port, if it is one
     std::unique_ptr<MemifLink> link;
@@ -179,6 +184,7 @@ class Switch final : private MemifOwner {
   Status make_device(const PortOptions& options, PortId id, Record& record);
   void release_device(PortId id, Record& record);
   void look_at_devices();
+  void use_policy(Record& record, const PolicyOptions& options);
   void update_members(Bridge& bridge);
   void update_senders();
   bool await_quiescence();

@@ -1,5 +1,6 @@
 #include <array>
 
+#include "dataplane/policy.h"
 #include "dataplane/worker.h"
 
 namespace memswitch {
@@ -33,6 +34,9 @@ void deliver(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
     }
     std::span<const uint8_t> which{group.which.data(), group.count};
     PortCounters& counters = worker.counters_of(group.port);
+    if (const Policy* policy = port->policy.load(std::memory_order_acquire)) [[unlikely]] {
+      which = depart(burst, which, worker, *policy, counters);
+    }
     std::array<uint8_t, kBurst> kept;
     if (const uint32_t most = port->max_frame.load(std::memory_order_relaxed); burst.longest > most)
         [[unlikely]] {

@@ -36,9 +36,15 @@ enum class Drop : uint8_t {
   kUnderlayFull,
   kUnderlayError,
   kNoBuffer,
+  kIsolated,
+  kSpoofedMac,
+  kSpoofedIp,
+  kRxRate,
+  kTxRate,
+  kStorm,
 };
 
-inline constexpr size_t kDropReasons = static_cast<size_t>(Drop::kNoBuffer) + 1;
+inline constexpr size_t kDropReasons = static_cast<size_t>(Drop::kStorm) + 1;
 
 struct DropText {
   const char* name;
@@ -86,6 +92,19 @@ inline constexpr std::array<DropText, kDropReasons> kDropTexts{{
     {"underlay_error", true, "The underlay refused to send: no way to the remote, or no right."},
     {"no_buffer", true,
      "The device's buffers are used up: frames wait in its transmit queue, or in other devices'."},
+    {"isolated", false, "The destination is behind a port that is isolated, as this one is."},
+    {"spoofed_mac", false,
+     "The source address, or the sender's in ARP or Neighbour Discovery, is not one that the port "
+     "may have (antiSpoof.macs)."},
+    {"spoofed_ip", false,
+     "The IP source, or the sender's address in ARP or Neighbour Discovery, is not one that the "
+     "port may have (antiSpoof.ips), or the packet hides it."},
+    {"rx_rate_limit", false, "The port sends more than its limit takes (rateLimit.rx)."},
+    {"tx_rate_limit", true,
+     "More was to leave by the port than its limit lets pass (rateLimit.tx)."},
+    {"storm", false,
+     "The port sends more broadcast, multicast or unknown unicast than its storm control takes "
+     "(storm)."},
 }};
 
 }  // namespace memswitch

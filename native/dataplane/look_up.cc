@@ -1,4 +1,7 @@
 // Where each frame goes: one port, all others, or nowhere.
+#include <optional>
+
+#include "dataplane/policy.h"
 #include "dataplane/worker.h"
 #include "tables/bridge.h"
 
@@ -11,13 +14,22 @@ constexpr bool is_reserved(Mac mac) {
   return (mac & 0xf0ff'ffff'ffff) == 0x0000'00c2'8001;
 }
 
-void flood(Burst& burst, const Run& run, Worker& worker, const Port& in, const Bridge& bridge) {
+void flood(Burst& burst, Run run, Worker& worker, const Port& in, const Bridge& bridge) {
   PortCounters& counters = worker.counters_of(in.id());
+  if (const Policy* policy = in.policy.load(std::memory_order_acquire)) [[unlikely]] {
+    const uint16_t calm = calm_part(*policy, run, worker.now);
+    counters.drop(Drop::kStorm, run.count - calm);
+    run.count = calm;
+    if (calm == 0) {
+      return;
+    }
+  }
   const Bridge::Members* members = bridge.members.load(std::memory_order_acquire);
   uint64_t replicas = 0;
+  const uint8_t apart = in.apart.load(std::memory_order_relaxed);
   if (members != nullptr && bridge.flood.load(std::memory_order_relaxed)) {
     for (const Port* member : *members) {
-      if (member != &in && !(in.split_horizon && member->split_horizon)) {
+      if (member != &in && (apart & member->apart.load(std::memory_order_relaxed)) == 0) {
         worker.groups.of(member->id()).add(run.first, run.count);
         ++replicas;
       }
@@ -33,24 +45,31 @@ void flood(Burst& burst, const Run& run, Worker& worker, const Port& in, const B
   }
 }
 
-// From one tunnel to another of the same bridge: what came from a full mesh has reached all of it already.
-bool is_beyond_horizon(const Worker& worker, PortId to) {
+// Why a port of the groups `apart` sends nothing to another. From one tunnel to another of the same bridge: what came
+// from a full mesh has reached all of it already.
+std::optional<Drop> kept_apart(const Worker& worker, uint8_t apart, PortId to) {
   const Port* port = worker.shared.ports[to].load(std::memory_order_acquire);
-  return port != nullptr && port->split_horizon;
+  const uint8_t common =
+      port == nullptr ? uint8_t{0} : apart & port->apart.load(std::memory_order_relaxed);
+  return common == 0                ? std::nullopt
+         : (common & kTunnels) != 0 ? std::optional(Drop::kSplitHorizon)
+                                    : std::optional(Drop::kIsolated);
 }
 
 }  // namespace
 
 void look_up(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge) {
   PortCounters& counters = worker.counters_of(in.id());
+  const uint8_t apart = in.apart.load(std::memory_order_relaxed);
   for (const Run& run : burst.all_runs()) {
     const Mac mac = run.destination;
     const PortId port = is_group(mac) ? kNoPort : bridge.macs.find(mac, run.destination_hash);
     if (port == in.id()) [[unlikely]] {
       counters.drop(Drop::kSamePort, run.count);
     } else if (port != kNoPort) [[likely]] {
-      if (in.split_horizon && is_beyond_horizon(worker, port)) [[unlikely]] {
-        counters.drop(Drop::kSplitHorizon, run.count);
+      const std::optional<Drop> why = apart != 0 ? kept_apart(worker, apart, port) : std::nullopt;
+      if (why) [[unlikely]] {
+        counters.drop(*why, run.count);
       } else {
         worker.groups.of(port).add(run.first, run.count);
       }

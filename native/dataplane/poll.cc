@@ -3,12 +3,15 @@
 //   receive    views of what waits in a queue; checked, not copied
 //   snapshot   the frames' first bytes, private from here on
 //   classify   lengths, and runs of frames with the same addresses
+//   admit      where the port has a policy: what it may not send ends here
 //   hash       of all addresses, their buckets on the way into the cache
 //   learn      where the sources are
 //   look_up    where the destinations are: sorted by the port they leave by
 //   deliver    each group to its port in one call
+//   depart       where that port has a policy: what may not leave by it ends here
 //   release    the buffers go back to their owner
 //   settle     later: receivers that fell asleep meanwhile are woken
+#include "dataplane/policy.h"
 #include "dataplane/pollset.h"
 #include "dataplane/worker.h"
 #include "tables/bridge.h"
@@ -19,6 +22,9 @@ void forward(Burst& burst, Worker& worker, Port& in) {
   PortCounters& counters = worker.counters_of(in.id());
   snapshot(burst);
   classify(burst, counters, in.max_frame.load(std::memory_order_relaxed));
+  if (const Policy* policy = in.policy.load(std::memory_order_acquire)) [[unlikely]] {
+    admit(burst, worker, in, *policy);
+  }
   if (burst.thinned) [[unlikely]] {
     thin(burst);
   }

@@ -11,6 +11,7 @@
 #include "dataplane/frame.h"
 #include "dataplane/groups.h"
 #include "dataplane/notices.h"
+#include "dataplane/take_private.h"
 #include "dataplane/unsettled.h"
 #include "memif/fd.h"
 #include "ports/port.h"
@@ -58,6 +59,7 @@ struct Worker {
   Burst burst;
   Groups groups;
   Unsettled unsettled;
+  PrivateRoom room;
 
   PortCounters& counters_of(PortId port) { return port_counters[port]; }
 };

@@ -15,6 +15,7 @@
 namespace memswitch {
 
 struct Bridge;
+struct Policy;
 struct Worker;
 class Port;
 
@@ -72,6 +73,10 @@ class RxQueue {
   Port* port_;
 };
 
+// Groups of ports of one bridge that send each other nothing: bits of Port::apart.
+inline constexpr uint8_t kTunnels = 1;   // split horizon (RFC 4762, 4.4)
+inline constexpr uint8_t kIsolated = 2;  // private ports, which see only those that are not
+
 class Port {
  public:
   Port(PortId id, Bridge* home, uint32_t mac_limit) : macs(mac_limit), bridge(home), id_(id) {}
@@ -94,8 +99,9 @@ class Port {
   // Workers that may call transmit(): one that is alone need not take turns. Written by control. Before a second one
   // starts the first must have passed a quiescent state, for it may be in transmit() just then, by the old number.
   std::atomic<uint16_t> senders{kMaxWorkers};
-  bool split_horizon = false;   // no frame goes from one such port to another (RFC 4762, 4.4)
-  Quota macs;                   // learned addresses behind this port
+  std::atomic<uint8_t> apart{0};  // no frame goes to a port that shares one of these bits
+  std::atomic<const Policy*> policy{nullptr};  // dataplane/policy.h; control replaces it as a whole
+  Quota macs;                                  // learned addresses behind this port
   std::atomic<Bridge*> bridge;  // written by control threads; null while the port is being removed
   std::atomic<Vtep*> vtep{nullptr};  // likewise; takes the frames while there is no bridge
 

@@ -23,7 +23,7 @@ VxlanPort::VxlanPort(PortId id, Bridge* home, uint32_t mac_limit, const Options&
       underlay_(underlay),
       clock_(shared.clock),
       answers_(make_answers(options.answers, shared)) {
-  split_horizon = options.split_horizon;
+  apart = options.split_horizon ? kTunnels : uint8_t{0};
 }
 
 void VxlanPort::add_worker(uint16_t worker, PortCounters* of_ports) {

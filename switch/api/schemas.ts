@@ -34,6 +34,8 @@ const device = z.strictObject({
   statistics: z.record(z.string(), counter),
 });
 
+const rate = z.strictObject({ frames: count.optional(), bits: count.optional(), burst: count });
+
 export const portStatus = z.strictObject({
   name: z.string(),
   kind: z.enum(kindNames),
@@ -51,6 +53,16 @@ export const portStatus = z.strictObject({
   macs: count,
   macLimit: count,
   mtu: count,
+  isolated: z.boolean(),
+  antiSpoof: z.strictObject({ macs: z.array(z.string()), ips: z.array(z.string()) }).nullable(),
+  rateLimit: z.strictObject({ rx: rate.optional(), tx: rate.optional() }).nullable(),
+  storm: z
+    .strictObject({
+      broadcast: count.optional(),
+      multicast: count.optional(),
+      unknown: count.optional(),
+    })
+    .nullable(),
   attaches: count,
   protocolErrors: z.record(z.string(), count),
   lastError: z.string(),

@@ -1,18 +1,21 @@
-/** The options of `memswitch add port`: those of every kind, made of the kinds' own schemas. */
-import { type Command, Option } from 'commander';
+/** The options of `memswitch add port` and `set port`, made of the schemas of what they give. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { kindNames, kinds } from '../../ports/index.js';
+import { portChangesSchema } from '../../ports/kind.js';
 import { wholeNumber, yesNo } from './options.js';
 
 interface Property {
   type?: string;
+  anyOf?: Property[];
   description?: string;
   default?: unknown;
 }
 
-/** Properties of all kinds by name, without `kind`. */
-function properties(): Map<string, Property> {
-  const all = kinds.flatMap(({ schema }) => {
+/** By name, without `kind`. */
+function properties(schemas: readonly z.ZodType[]): Map<string, Property> {
+  const all = schemas.flatMap((schema) => {
     const { properties = {} } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
     return Object.entries(properties as Record<string, Property>);
   });
@@ -23,10 +26,21 @@ export function withPortOptions(command: Command): Command {
   command.addOption(
     new Option('--kind <kind>', 'kind of the port').choices(kindNames).makeOptionMandatory(),
   );
-  for (const [name, { type, description = '', default: usual }] of properties()) {
-    const note = usual === undefined || usual === '' ? '' : ` (default: ${usual})`;
-    const option = new Option(`--${kebab(name)} <${placeholder(type)}>`, `${description}${note}`);
-    command.addOption(option.argParser(parserOf(type)));
+  const schemas = kinds.map(({ schema }) => schema);
+  return withOptions(command, schemas);
+}
+
+export function withPortChanges(command: Command): Command {
+  return withOptions(command, [portChangesSchema]);
+}
+
+function withOptions(command: Command, schemas: readonly z.ZodType[]): Command {
+  for (const [name, property] of properties(schemas)) {
+    const { description = '', default: usual } = property;
+    const plain = usual !== undefined && usual !== null && usual !== '' && !isNested(property);
+    const note = plain ? ` (default: ${usual})` : '';
+    const flags = `--${kebab(name)} <${placeholder(property)}>`;
+    command.addOption(new Option(flags, `${description}${note}`).argParser(parserOf(property)));
   }
   return command;
 }
@@ -35,7 +49,16 @@ function kebab(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-function placeholder(type: string | undefined): string {
+/** Whether it has parts, or may be null: such a value is written as in a configuration. */
+function isNested({ type, anyOf = [] }: Property): boolean {
+  return type === 'object' || type === 'array' || anyOf.some((each) => each.type === 'null');
+}
+
+function placeholder(property: Property): string {
+  if (isNested(property)) {
+    return 'yaml';
+  }
+  const { type } = property;
   return type === 'integer' || type === 'number'
     ? 'number'
     : type === 'boolean'
@@ -43,8 +66,11 @@ function placeholder(type: string | undefined): string {
       : 'text';
 }
 
-function parserOf(type: string | undefined): (text: string) => string | number | boolean {
-  switch (type) {
+function parserOf(property: Property): (text: string) => unknown {
+  if (isNested(property)) {
+    return yaml;
+  }
+  switch (property.type) {
     case 'integer':
     case 'number':
       return wholeNumber;
@@ -52,5 +78,24 @@ function parserOf(type: string | undefined): (text: string) => string | number |
       return yesNo;
     default:
       return String;
+  }
+}
+
+/** Stands for null, which commander takes for an option without a value. */
+const nothing = Symbol('null');
+
+/** Options as they were meant. */
+export function meant(options: Record<string, unknown>): Record<string, unknown> {
+  const entries = Object.entries(options);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, value === nothing ? null : value]),
+  );
+}
+
+function yaml(text: string): unknown {
+  try {
+    return parse(text) ?? nothing;
+  } catch {
+    throw new InvalidArgumentError('It must be YAML or JSON, as in a configuration.');
   }
 }

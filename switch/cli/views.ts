@@ -1,4 +1,5 @@
 /** What `memswitch show` can show: where the API has it, and how people read it. */
+import { stringify } from 'yaml';
 import type { AttachmentStatus } from '../attach/attachment.js';
 import type { BridgeStatus } from '../bridges.js';
 import type { MacList } from '../macs.js';
@@ -83,9 +84,13 @@ function showPorts(answer: Wire<PortStatus> | Wire<PortStatus>[]): string {
 }
 
 function showPort(port: Wire<PortStatus>): string {
-  const { rx, tx, drops, peer, device, protocolErrors, options, ...rest } = port;
+  const { rx, tx, drops, peer, device, protocolErrors, options, ...others } = port;
+  const { antiSpoof, rateLimit, storm, ...rest } = others;
   return list({
     ...rest,
+    antiSpoof: antiSpoof && parts(antiSpoof),
+    rateLimit: rateLimit && parts(rateLimit),
+    storm: storm && parts(storm),
     peer: peer && `${peer.name} (process ${peer.pid}, user ${peer.uid})`,
     rings: peer && `${peer.queues} × ${peer.ringSize}`,
     ...(device && showDevice(device)),
@@ -95,6 +100,11 @@ function showPort(port: Wire<PortStatus>): string {
     protocolErrors: counts(protocolErrors),
     ...options,
   });
+}
+
+/** As in a configuration, in one line. */
+function parts(policy: object): string {
+  return stringify(policy, null, { collectionStyle: 'flow', lineWidth: 0 }).trim();
 }
 
 /** Those that happened, in one line. */

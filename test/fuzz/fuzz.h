@@ -20,6 +20,7 @@ void ring(Bytes input);
 void decapsulate(Bytes input);
 void neighbor(Bytes input);
 void too_big(Bytes input);
+void anti_spoof(Bytes input);
 
 // Takes the input apart from its front; where it ends, zeros follow.
 class Input {

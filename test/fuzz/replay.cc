@@ -44,6 +44,10 @@ TEST("rings and bursts: committed inputs") {
   replay("ring", fuzz::ring);
 }
 
+TEST("who a frame is from: committed inputs") {
+  replay("anti_spoof", fuzz::anti_spoof);
+}
+
 TEST("decapsulation: committed inputs") {
   replay("decapsulate", fuzz::decapsulate);
 }

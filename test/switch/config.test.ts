@@ -321,6 +321,8 @@ test('an empty text is a switch with one unpinned adaptive worker', () => {
   });
 });
 
+const noPolicy = { isolated: false, antiSpoof: null, rateLimit: null, storm: null };
+
 test('defaults are filled in, and the bridge that a port names is made', () => {
   const { bridges, ports } = parseConfiguration(web(good));
   expect(bridges).toEqual({
@@ -330,6 +332,7 @@ test('defaults are filled in, and the bridge that a port names is made', () => {
     kind: 'memif',
     bridge: 'blue',
     macLimit: 0,
+    ...noPolicy,
     socket: '@web',
     id: 0,
     role: 'server',
@@ -384,6 +387,7 @@ test('a tunnel is completed with defaults; remotes may be text, as from the comm
     bridge: 'blue',
     macLimit: 0,
     mtu: 65_517,
+    ...noPolicy,
     vni: 1,
     local: '192.0.2.1',
     remotes: ['192.0.2.2', '192.0.2.3'],

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Client } from '../client.js';
 import { type ApiOption, wholeNumber, withApi, withExamples, yesNo } from '../options.js';
-import { withPortOptions } from '../port-options.js';
+import { meant, withPortOptions } from '../port-options.js';
 
 export function configure(command: Command): void {
   const port = withExamples(withApi(command.command('port')), [
@@ -37,7 +37,7 @@ export function configure(command: Command): void {
 }
 
 async function addPort(name: string, { api, ...options }: ApiOption) {
-  await new Client(api).text('POST', `/v1/ports/${encodeURIComponent(name)}`, options);
+  await new Client(api).text('POST', `/v1/ports/${encodeURIComponent(name)}`, meant(options));
 }
 
 async function addBridge(name: string, { api, ...options }: ApiOption) {

@@ -1,15 +1,17 @@
 import type { Command } from 'commander';
 import { Client } from '../client.js';
 import { type ApiOption, wholeNumber, withApi, withExamples, yesNo } from '../options.js';
+import { meant, withPortChanges } from '../port-options.js';
 
 export function configure(command: Command): void {
-  withExamples(withApi(command.command('port')), ['memswitch set port web --mtu 1500'])
-    .description('Changes a live port; its link stays up')
-    .argument('<name>')
-    .option('--bridge <name>', 'moves it to another bridge')
-    .option('--mac-limit <count>', 'most addresses learned behind it; 0 = no limit', wholeNumber)
-    .option('--mtu <bytes>', 'longest frame, without its Ethernet header', wholeNumber)
-    .action((name: string, options: ApiOption) => change('ports', name, options));
+  const port = withExamples(withApi(command.command('port')), [
+    'memswitch set port web --mtu 1500',
+    "memswitch set port web --rate-limit '{ rx: { bits: 1G } }'",
+    'memswitch set port web --storm null',
+  ]).description('Changes a live port; its link stays up. Policies are given whole; null ends one');
+  withPortChanges(port.argument('<name>')).action((name: string, options: ApiOption) =>
+    change('ports', name, options),
+  );
 
   withExamples(withApi(command.command('bridge')), ['memswitch set bridge blue --ageing 60'])
     .description('Changes a bridge')
@@ -21,5 +23,5 @@ export function configure(command: Command): void {
 }
 
 async function change(what: string, name: string, { api, ...changes }: ApiOption) {
-  await new Client(api).text('PATCH', `/v1/${what}/${encodeURIComponent(name)}`, changes);
+  await new Client(api).text('PATCH', `/v1/${what}/${encodeURIComponent(name)}`, meant(changes));
 }
