@@ -39,6 +39,7 @@
         'native/dataplane/settle.cc',
         'native/dataplane/snapshot.cc',
         'native/dataplane/take_private.cc',
+        'native/dataplane/vlan.cc',
         'native/dataplane/worker.cc',
         'native/tables/mac_table.cc',
         'native/tables/neighbor_table.cc',
@@ -211,6 +212,7 @@
         'test/dataplane/workers.cc',
         'test/dataplane/meter.cc',
         'test/dataplane/policy.cc',
+        'test/dataplane/vlan.cc',
         'test/ports/attach.cc',
         'test/ports/memif.cc',
         'test/memif/doorbell.cc',
@@ -234,6 +236,7 @@
         'test/fuzz/replay.cc',
         'test/fuzz/ring.cc',
         'test/fuzz/server_handshake.cc',
+        'test/fuzz/vlan.cc',
       ],
     },
     {

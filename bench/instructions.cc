@@ -3,8 +3,9 @@
 //
 //   valgrind --tool=callgrind --collect-atstart=no --toggle-collect='memswitch::poll_once*' instructions SCENARIO
 //
-// SCENARIO: bridge [addresses] [size], cross-connect [size] (a bridge of two that does not learn), flood [size]. Prints
-// the frames moved while counting.
+// SCENARIO: bridge [addresses] [size], cross-connect [size] (a bridge of two that does not learn), flood [size], vlan [size]
+// (from an access port to a trunk), rate-limit [size] (at both ports), anti-spoof [size]. Prints the frames moved while
+// counting.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "control/policies.h"
 #include "dataplane/worker.h"
 #include "memif/client_handshake.h"
 #include "memif/server_handshake.h"
@@ -84,7 +86,8 @@ class Attached {
 
 class Bench {
  public:
-  explicit Bench(uint16_t ports, bool learn = true) : bridge_(1, 2'000'000) {
+  explicit Bench(uint16_t ports, bool learn = true, bool vlans = false)
+      : bridge_(1, 2'000'000, vlans) {
     bridge_.learn = learn;
     for (uint16_t i = 1; i <= ports; ++i) {
       attached_.push_back(std::make_unique<Attached>(i, bridge_));
@@ -98,9 +101,18 @@ class Bench {
   // Addresses of port 2: locally administered, the number in the last bytes.
   static Mac address(uint32_t n) { return 0x06 | uint64_t{__builtin_bswap32(n)} << 16; }
 
-  void announce(uint32_t addresses) {
+  void announce(uint32_t addresses, uint16_t vlan = 0) {
     for (uint32_t n = 0; n < addresses; ++n) {
-      bridge_.macs.learn(address(n), bridge_.macs.hash(address(n)), 2, attached_[1]->port.macs, 0);
+      const Mac mac = with_vlan(address(n), vlan);
+      bridge_.macs.learn(mac, bridge_.macs.hash_in_vlan(mac), 2, attached_[1]->port.macs, 0);
+    }
+  }
+
+  // From the first port to the second.
+  void set_policies(const PolicyOptions& in, const PolicyOptions& out) {
+    for (const PolicyOptions& options : {in, out}) {
+      policies_.push_back(make_policy(options, bridge_.vlans));
+      attached_[policies_.size() - 1]->port.policy.store(policies_.back().get());
     }
   }
 
@@ -120,10 +132,11 @@ class Bench {
     return frames;
   }
 
- private:
   static constexpr Mac kSource = 0x0100'0000'0002;
 
+ private:
   Shared shared_;
+  std::vector<std::unique_ptr<const Policy>> policies_;
   Bridge bridge_;
   std::vector<PortCounters> counters_ = std::vector<PortCounters>(kMaxPorts);
   WorkerCounters own_;
@@ -161,6 +174,24 @@ int main(int argc, char** argv) {
   } else if (scenario == "flood") {
     Bench bench(9);
     frames = bench.run(1024, argument(2, 64), {kMacMask});
+  } else if (scenario == "vlan") {
+    Bench bench(2, true, true);
+    bench.announce(1, 100);
+    bench.set_policies({.vlans = {.untagged = 100}},
+                       {.vlans = {.untagged = 0, .tagged = {{100, 199}}}});
+    frames = bench.run(4096, argument(2, 64), random_order(1));
+  } else if (scenario == "rate-limit") {
+    Bench bench(2);
+    bench.announce(1);
+    const RateOptions most{
+        .frames = 1'000'000'000, .bits = 1'000'000'000'000, .burst_ms = 3'600'000};
+    bench.set_policies({.rx = most}, {.tx = most});
+    frames = bench.run(4096, argument(2, 64), random_order(1));
+  } else if (scenario == "anti-spoof") {
+    Bench bench(2);
+    bench.announce(1);
+    bench.set_policies({.senders = SenderOptions{.macs = {Bench::kSource}}}, {});
+    frames = bench.run(4096, argument(2, 64), random_order(1));
   } else {
     die("no such scenario: " + scenario);
   }

@@ -19,6 +19,18 @@ export interface RateOptions {
 
 export interface PolicyOptions {
   /**
+   * In a bridge with `vlans`: the VLAN of this port, whose frames have no tag here. 1 to 4094. Default 1, unless it is a
+   * trunk.
+   */
+  access?: number | null | undefined;
+  /**
+   * In a bridge with `vlans`: makes the port a trunk, whose frames have the tag of one of these VLANs: numbers, and ranges such as
+   * `200-299`. Null: it is none. Default null.
+   */
+  trunk?: (number | string)[] | null | undefined;
+  /** Of a trunk: the VLAN of frames without a tag. Null: those are refused. Default null. */
+  native?: number | null | undefined;
+  /**
    * Whether the port is private: it exchanges frames only with ports of its bridge that are not isolated. Default false.
    */
   isolated?: boolean | undefined;
@@ -121,10 +133,49 @@ const storm = z
   .nullable()
   .describe('The most frames a second that are flooded; null = no limit');
 
+const mostVlan = 4094;
+const vlan = integer(1, mostVlan);
+const vlansError = `must be a VLAN from 1 to ${mostVlan}, or a range such as 200-299`;
+const vlans = z.union([z.int(), z.string()], { error: vlansError }).refine(
+  (given) => {
+    const [first, last] = rangeOf(given);
+    return first >= 1 && first <= last && last <= mostVlan;
+  },
+  { error: vlansError },
+);
+
+function rangeOf(given: number | string): [first: number, last: number] {
+  const [first = Number.NaN, last = first] = /^\d+(-\d+)?$/.test(String(given))
+    ? String(given).split('-').map(Number)
+    : [];
+  return [first, last];
+}
+
+const listOfVlans = 'must be a list of VLANs and ranges, such as [100, 200-299]';
+const access = vlan.nullable().describe('VLAN of the port, without a tag; of a bridge with vlans');
+const trunk = z
+  .array(vlans, { error: listOfVlans })
+  .min(1, { error: listOfVlans })
+  .max(mostVlan, { error: listOfVlans })
+  .nullable()
+  .describe('VLANs with a tag: numbers and ranges; of a bridge with vlans');
+const nativeVlan = vlan.nullable().describe('Of a trunk: VLAN of frames without a tag');
+
 /** What may change on a live port. */
-export const policyChanges = { isolated, antiSpoof, rateLimit, storm };
+export const policyChanges = {
+  access,
+  trunk,
+  native: nativeVlan,
+  isolated,
+  antiSpoof,
+  rateLimit,
+  storm,
+};
 
 export const policyFields = {
+  access: access.default(null),
+  trunk: trunk.default(null),
+  native: nativeVlan.default(null),
   isolated: isolated.default(false),
   antiSpoof: antiSpoof.default(null),
   rateLimit: rateLimit.default(null),
@@ -136,14 +187,56 @@ const policySchema = z.strictObject(policyFields);
 /** A complete policy. */
 export type Policy = z.output<typeof policySchema>;
 
+type VlanKey = 'access' | 'trunk' | 'native';
+
 /** The policy among a port's complete options. */
-export function policyOf({ isolated, antiSpoof, rateLimit, storm }: Policy): Policy {
-  return { isolated, antiSpoof, rateLimit, storm };
+export function policyOf(options: Policy): Policy {
+  const { access, trunk, native, isolated, antiSpoof, rateLimit, storm } = options;
+  return { access, trunk, native, isolated, antiSpoof, rateLimit, storm };
+}
+
+/** What is wrong with the VLANs of a port in a bridge that has VLANs, or has none. */
+export function vlanMistake(
+  { access, trunk, native }: Pick<Policy, VlanKey>,
+  bridge: string,
+  hasVlans: boolean,
+): { key: VlanKey; message: string } | undefined {
+  if (!hasVlans) {
+    const key = (['access', 'trunk', 'native'] as const).find(
+      (each) => ({ access, trunk, native })[each] !== null,
+    );
+    const message = `must not be given in bridge "${bridge}", which has no VLANs (vlans: true)`;
+    return key && { key, message };
+  }
+  if (access !== null && trunk !== null) {
+    return { key: 'access', message: 'must not be given with trunk: a port is one of both' };
+  }
+  return native !== null && trunk === null
+    ? { key: 'native', message: 'must not be given without trunk' }
+    : undefined;
+}
+
+/** Changes of a port, where one to access ends a trunk, and the other way round. */
+export function withVlans<T extends { access?: unknown; trunk?: unknown }>(changes: T): T {
+  if (changes.access !== undefined && changes.access !== null) {
+    return { trunk: null, native: null, ...changes };
+  }
+  return changes.trunk ? { access: null, ...changes } : changes;
+}
+
+/** The VLAN of frames without a tag; 0: none. */
+export function untaggedOf({ access, trunk, native }: Pick<Policy, VlanKey>): number {
+  return trunk ? (native ?? 0) : (access ?? 1);
 }
 
 /** A policy as native code takes it. */
-export function policyToNative({ isolated, antiSpoof, rateLimit, storm }: Policy): NativePolicy {
+export function policyToNative(policy: Policy): NativePolicy {
+  const { trunk, isolated, antiSpoof, rateLimit, storm } = policy;
   return {
+    vlans: {
+      untagged: untaggedOf(policy),
+      tagged: (trunk ?? []).map(rangeOf),
+    },
     isolated,
     senders: antiSpoof && {
       macs: antiSpoof.macs.map((mac) => BigInt(`0x${mac.replaceAll(':', '')}`)),

@@ -14,6 +14,7 @@ export interface BridgeStatus {
   macLimit: number;
   learn: boolean;
   flood: boolean;
+  vlans: boolean;
   /** Addresses held now, learned and static. */
   macs: number;
   /** Names of its ports. */
@@ -44,6 +45,11 @@ export class Bridges {
 
   nameOf(id: number): string | undefined {
     return this.#names.get(id);
+  }
+
+  /** False also for one that does not exist yet. */
+  hasVlans(name: string): boolean {
+    return this.#entries.get(name)?.options.vlans ?? false;
   }
 
   id(name: string): number {
@@ -86,16 +92,18 @@ export class Bridges {
 
   set(name: string, changes: BridgeOptions): void {
     const entry = this.#get(name);
-    const { macLimit = entry.options.macLimit, ...rest } = changes;
-    if (macLimit !== entry.options.macLimit) {
-      throw new SwitchError(
-        'INVALID',
-        `bridge "${name}": macLimit is fixed while the bridge exists`,
-        {
-          path: `bridges.${name}.macLimit`,
-          hint: 'remove the bridge and add it again',
-        },
-      );
+    const { macLimit, vlans, ...rest } = changes;
+    for (const [key, value] of Object.entries({ macLimit, vlans })) {
+      if (value !== undefined && value !== entry.options[key as 'macLimit' | 'vlans']) {
+        throw new SwitchError(
+          'INVALID',
+          `bridge "${name}": ${key} is fixed while the bridge exists`,
+          {
+            path: `bridges.${name}.${key}`,
+            hint: 'remove the bridge and add it again',
+          },
+        );
+      }
     }
     const checked = parse(bridgeChangesSchema, rest, ['bridges', name]);
     const given = Object.entries(checked).filter(([, value]) => value !== undefined);

@@ -1,8 +1,12 @@
-/** MAC addresses: text for people (`02:00:00:00:00:01`), 48 bits in a bigint for native code, first byte highest. */
+/**
+ * MAC addresses: text for people (`02:00:00:00:00:01`, with a VLAN `02:00:00:00:00:01/100`), 48 bits in a bigint for native
+ * code, first byte highest.
+ */
 import { z } from 'zod';
 
 const error = 'must be a MAC address such as 02:00:00:00:00:01';
-const pattern = /^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$/;
+const vlan = '(0*[1-9][0-9]{0,2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-4])';
+const pattern = new RegExp(`^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}(/${vlan})?$`);
 
 export const macSchema = z.string({ error }).regex(pattern, { error, abort: true });
 
@@ -14,7 +18,12 @@ export const stationSchema = macSchema.refine(
 
 /** Expects text that `macSchema` took. */
 export function parseMac(mac: string): bigint {
-  return BigInt(`0x${mac.replaceAll(/[:-]/g, '')}`);
+  return BigInt(`0x${mac.replace(/\/.*/, '').replaceAll(/[:-]/g, '')}`);
+}
+
+/** Of such text; 0: it names none. */
+export function parseVlan(mac: string): number {
+  return Number(mac.split('/')[1] ?? 0);
 }
 
 export function formatMac(mac: bigint): string {

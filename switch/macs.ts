@@ -1,12 +1,13 @@
 /** The address tables of all bridges, by names. */
 import { z } from 'zod';
 import { integer, name, oneOf } from '../ports/checks.js';
+import { untaggedOf } from '../ports/policy.js';
 import { vtepSchema } from '../ports/vxlan.js';
 import type { Bridges } from './bridges.js';
 import type { StaticAddress } from './config/difference.js';
 import { parse } from './config/mistakes.js';
 import { nativeCall, notFound, SwitchError } from './errors.js';
-import { formatMac, macSchema, parseMac, stationSchema } from './mac.js';
+import { formatMac, macSchema, parseMac, parseVlan, stationSchema } from './mac.js';
 import { type NativeMacTable, type NativeSwitch, native } from './native.js';
 import type { Ports } from './ports.js';
 
@@ -25,6 +26,8 @@ export interface MacEntry {
   bridge: string;
   /** For example `02:00:00:00:00:01`. */
   mac: string;
+  /** Of a bridge with VLANs; null: it has none. */
+  vlan: number | null;
   port: string;
   kind: 'learned' | 'static';
   /** Seconds since a frame came from the address; null for a static one. */
@@ -80,8 +83,9 @@ export class Macs {
 
   statics(): StaticAddress[] {
     const { macs } = this.list({ kind: 'static', limit: native.limits.macs });
-    return macs.map(({ bridge, mac, port, remote }) => {
-      return { bridge, mac, port, remote: remote ?? undefined };
+    return macs.map(({ bridge, mac, vlan, port, remote }) => {
+      const usual = vlan === null || vlan === untaggedOf(this.#ports.options(port));
+      return { bridge, mac: usual ? mac : `${mac}/${vlan}`, port, remote: remote ?? undefined };
     });
   }
 
@@ -96,14 +100,18 @@ export class Macs {
       throw new SwitchError('INVALID', what, { port, hint: 'name that bridge, or another port' });
     }
     const where = `address ${mac} in bridge "${bridge}"`;
-    nativeCall(where, () => this.#native.addStaticMac(bridgeId, address, portId, remote ?? ''), {
-      port,
-    });
+    nativeCall(
+      where,
+      () => this.#native.addStaticMac(bridgeId, address, portId, remote ?? '', parseVlan(mac)),
+      {
+        port,
+      },
+    );
   }
 
   remove(bridge: string, mac: string): void {
     const address = parseMac(parse(macSchema, mac, ['mac']));
-    if (!this.#native.removeMac(this.#bridges.id(bridge), address)) {
+    if (!this.#native.removeMac(this.#bridges.id(bridge), address, parseVlan(mac))) {
       throw notFound('address', mac, []);
     }
   }
@@ -127,35 +135,45 @@ export class Macs {
   #find(bridges: string[], mac: string, { kind, port, limit }: Filter): MacList {
     const address = parseMac(mac);
     const found = bridges.flatMap((bridge): MacEntry[] => {
-      const entry = this.#native.findMac(this.#bridges.id(bridge), address);
-      if (!entry) {
-        return [];
-      }
-      const entries = BigUint64Array.of((address << 16n) | BigInt(entry.port));
-      return this.#entries(bridge, { entries, ages: Uint16Array.of(entry.age), total: 1 });
+      const entries = this.#native.findMac(this.#bridges.id(bridge), address);
+      return this.#entries(bridge, {
+        entries: BigUint64Array.from(entries, ({ port }) => (address << 16n) | BigInt(port)),
+        ages: Uint16Array.from(entries, ({ age }) => age),
+        vlans: Uint16Array.from(entries, ({ vlan }) => vlan),
+        total: entries.length,
+      });
     });
+    const wanted = parseVlan(mac);
     const macs = found.filter(
       (entry) =>
-        (kind === 'all' || entry.kind === kind) && (port === undefined || entry.port === port),
+        (kind === 'all' || entry.kind === kind) &&
+        (port === undefined || entry.port === port) &&
+        (wanted === 0 || entry.vlan === wanted),
     );
     return { total: macs.length, macs: macs.slice(0, limit) };
   }
 
-  #entries(bridge: string, { entries, ages }: NativeMacTable): MacEntry[] {
+  #entries(bridge: string, { entries, ages, vlans }: NativeMacTable): MacEntry[] {
     const remotes = this.#native.remotesOf(entries);
     return Array.from(entries).flatMap((entry, index) =>
-      this.#entry(bridge, entry, ages[index] ?? 0, remotes[index]),
+      this.#entry(bridge, entry, vlans[index] || null, ages[index] ?? 0, remotes[index]),
     );
   }
 
   /** None when the port was removed between two looks. */
-  #entry(bridge: string, entry: bigint, age: number, behind: string | undefined): MacEntry[] {
+  #entry(
+    bridge: string,
+    entry: bigint,
+    vlan: number | null,
+    age: number,
+    behind: string | undefined,
+  ): MacEntry[] {
     const port = this.#ports.nameOf(Number(entry & 0xffffn));
     const mac = formatMac(entry >> 16n);
     const isStatic = age === native.limits.staticAge;
     const kind = isStatic ? 'static' : 'learned';
     return port === undefined
       ? []
-      : [{ bridge, mac, port, kind, age: isStatic ? null : age, remote: behind || null }];
+      : [{ bridge, mac, vlan, port, kind, age: isStatic ? null : age, remote: behind || null }];
   }
 }

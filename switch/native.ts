@@ -33,6 +33,8 @@ export interface NativeBridgeOptions {
   learn: boolean;
   /** Whether broadcast, multicast and unknown unicast are flooded; otherwise they are dropped. */
   flood: boolean;
+  /** Whether its ports carry VLANs. Fixed at creation. */
+  vlans: boolean;
 }
 
 export interface NativeMemifOptions {
@@ -145,6 +147,8 @@ export interface NativeRate {
 }
 
 export interface NativePolicy {
+  /** Counts in a bridge with VLANs only. `untagged` 0: frames without a tag are refused; `tagged`: first and last each. */
+  vlans: { untagged: number; tagged: [first: number, last: number][] };
   /** Nothing goes to another isolated port. */
   isolated: boolean;
   /** Who may speak; an empty list: anybody; null: nothing is looked at. */
@@ -242,6 +246,8 @@ export interface NativeMacTable {
   entries: BigUint64Array;
   /** `limits.staticAge` marks a static entry. */
   ages: Uint16Array;
+  /** 0: the bridge has none. */
+  vlans: Uint16Array;
   /** All that the filter matched, also beyond `limit`. */
   total: number;
 }
@@ -290,11 +296,12 @@ export interface NativeSwitch {
   readPorts(rows: Float64Array): Uint32Array;
 
   macs(bridge: number, filter: NativeMacFilter): NativeMacTable;
-  findMac(bridge: number, mac: bigint): { port: number; age: number } | undefined;
+  /** Once for each VLAN that it is known in. */
+  findMac(bridge: number, mac: bigint): { port: number; age: number; vlan: number }[];
   /** Adds or replaces a static address; `remote` is the one of a tunnel's remotes it is behind, '' = none. */
-  addStaticMac(bridge: number, mac: bigint, port: number, remote: string): void;
+  addStaticMac(bridge: number, mac: bigint, port: number, remote: string, vlan: number): void;
   /** Removes an address, static or learned; false if it was not there. */
-  removeMac(bridge: number, mac: bigint): boolean;
+  removeMac(bridge: number, mac: bigint, vlan: number): boolean;
   /** Removes learned addresses (of one port, or -1 for all); returns how many. Static ones stay. */
   flushMacs(bridge: number, port: number): number;
   /** For each of a table's entries the remote that it is behind; '' = none, or not known. */

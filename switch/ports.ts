@@ -8,6 +8,8 @@ import {
   policyChanges,
   policyOf,
   policyToNative,
+  vlanMistake,
+  withVlans,
 } from '../ports/policy.js';
 import type { Bridges } from './bridges.js';
 import { parse } from './config/mistakes.js';
@@ -180,6 +182,7 @@ export class Ports {
       });
     }
     const kind = kindOf(complete);
+    this.#refuseVlans(name, complete);
     this.#refuseTwin(name, kind.identity(complete));
     const portId = (other: string) => this.id(other);
     const prepared = this.#call(name, () => kind.prepare?.(complete)) ?? unprepared;
@@ -205,8 +208,9 @@ export class Ports {
   set(name: string, changes: PortChanges): void {
     const entry = this.#get(name);
     refuseFixed(name, entry.options, changes);
-    const given = parse(portChangesSchema, changes, ['ports', name]);
+    const given = withVlans(parse(portChangesSchema, changes, ['ports', name]));
     const options = { ...entry.options, ...withoutUndefined(given) };
+    this.#refuseVlans(name, options);
     const { bridge, macLimit, mtu } = options;
     this.#bridges.join(bridge, (bridgeId) =>
       this.#call(name, () => this.#native.setPort(entry.id, bridgeId, macLimit, mtu)),
@@ -278,6 +282,14 @@ export class Ports {
       lastError: state?.lastError ?? '',
       options: kindOf(options).show(options),
     };
+  }
+
+  #refuseVlans(name: string, options: Port): void {
+    const { bridge } = options;
+    const mistake = vlanMistake(options, bridge, this.#bridges.hasVlans(bridge));
+    if (mistake) {
+      throw invalid([{ path: `ports.${name}.${mistake.key}`, message: mistake.message }]);
+    }
   }
 
   #refuseTwin(name: string, identity: string): void {

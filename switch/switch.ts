@@ -166,7 +166,7 @@ export class Switch {
   }
 
   /**
-   * Changes a bridge; what is not named stays. All but `macLimit` may change.
+   * Changes a bridge; what is not named stays. All but `macLimit` and `vlans` may change.
    * @throws {SwitchError} `NOT_FOUND`, `INVALID`.
    */
   async setBridge(name: string, changes: BridgeOptions): Promise<void> {

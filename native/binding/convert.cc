@@ -133,6 +133,7 @@ BridgeOptions bridge_options(const Napi::Object& options) {
       .mac_limit = static_cast<uint32_t>(number(options.Get("macLimit"), "macLimit", 1, kMaxMacs)),
       .learn = boolean(options.Get("learn"), "learn"),
       .flood = boolean(options.Get("flood"), "flood"),
+      .vlans = boolean(options.Get("vlans"), "vlans"),
   };
 }
 

@@ -32,12 +32,27 @@ SenderOptions sender_options(const Napi::Object& senders) {
   return options;
 }
 
+VlanOptions vlan_options(const Napi::Object& vlans) {
+  const auto vlan = [](const Napi::Value& value, const char* name, int64_t least) {
+    return static_cast<uint16_t>(number(value, name, least, kMaxVlan));
+  };
+  VlanOptions options{.untagged = vlan(vlans.Get("untagged"), "untagged", 0)};
+  const auto ranges = vlans.Get("tagged").As<Napi::Array>();
+  for (uint32_t i = 0; i < ranges.Length(); ++i) {
+    const auto range = ranges.Get(i).As<Napi::Array>();
+    const uint16_t first = vlan(range.Get(0U), "tagged", 1);
+    options.tagged.push_back({first, vlan(range.Get(1U), "tagged", first)});
+  }
+  return options;
+}
+
 }  // namespace
 
 PolicyOptions policy_options(const Napi::Object& policy) {
   PolicyOptions options{.isolated = boolean(policy.Get("isolated"), "isolated"),
                         .rx = rate_options(policy.Get("rx").As<Napi::Object>()),
-                        .tx = rate_options(policy.Get("tx").As<Napi::Object>())};
+                        .tx = rate_options(policy.Get("tx").As<Napi::Object>()),
+                        .vlans = vlan_options(policy.Get("vlans").As<Napi::Object>())};
   if (const Napi::Value senders = policy.Get("senders"); !senders.IsNull()) {
     options.senders = sender_options(senders.As<Napi::Object>());
   }

@@ -16,6 +16,11 @@ PortId port_number(const Napi::Value& value) {
   return static_cast<PortId>(number(value, "port", 1, kMaxPorts - 1));
 }
 
+// VLAN 0: none, or all.
+Mac mac_in_vlan(const Napi::Value& address, const Napi::Value& vlan) {
+  return with_vlan(mac(address), static_cast<uint16_t>(number(vlan, "vlan", 0, kMaxVlan)));
+}
+
 // -1: all.
 PortId port_or_all(const Napi::Value& value) {
   const int64_t given = number(value, "port", -1, kMaxPorts - 1);
@@ -174,6 +179,7 @@ Napi::Value SwitchObject::macs(const Napi::CallbackInfo& info) {
   const auto limit = static_cast<size_t>(number(filter.Get("limit"), "limit", 0, kMaxMacs));
   std::vector<uint64_t> entries;
   std::vector<uint16_t> ages;
+  std::vector<uint16_t> vlans;
   uint32_t total = 0;
   check(env,
         switch_->each_mac(bridge_number(info[0]), [&](const MacTable::Entry& entry, uint16_t age) {
@@ -183,6 +189,7 @@ Napi::Value SwitchObject::macs(const Napi::CallbackInfo& info) {
           }
           if (total++ < limit) {
             entries.push_back(mac_number(entry.mac) << 16 | entry.port);
+            vlans.push_back(vlan_of(entry.mac));
             ages.push_back(entry.is_static ? kStaticAge : std::min<uint16_t>(age, kStaticAge - 1));
           }
         }));
@@ -193,19 +200,23 @@ Napi::Value SwitchObject::macs(const Napi::CallbackInfo& info) {
   Napi::Object table = Napi::Object::New(env);
   table.Set("entries", entry_array);
   table.Set("ages", age_array);
+  auto vlan_array = Napi::Uint16Array::New(env, vlans.size());
+  std::copy(vlans.begin(), vlans.end(), vlan_array.Data());
+  table.Set("vlans", vlan_array);
   table.Set("total", total);
   return table;
 }
 
 Napi::Value SwitchObject::find_mac(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  Napi::Value found = env.Undefined();
+  Napi::Array found = Napi::Array::New(env);
   check(env, switch_->find_mac(bridge_number(info[0]), mac(info[1]),
                                [&](const MacTable::Entry& entry, uint16_t age) {
                                  Napi::Object object = Napi::Object::New(env);
                                  object.Set("port", entry.port);
                                  object.Set("age", entry.is_static ? kStaticAge : age);
-                                 found = object;
+                                 object.Set("vlan", vlan_of(entry.mac));
+                                 found.Set(found.Length(), object);
                                }));
   return found;
 }
@@ -215,13 +226,14 @@ void SwitchObject::add_static_mac(const Napi::CallbackInfo& info) {
   if (!text(info[3], "remote", 64).empty()) {
     remote = address(info[3], "remote");
   }
-  check(info.Env(), switch_->add_static_mac(bridge_number(info[0]), mac(info[1]),
+  check(info.Env(), switch_->add_static_mac(bridge_number(info[0]), mac_in_vlan(info[1], info[4]),
                                             port_number(info[2]), remote));
 }
 
 Napi::Value SwitchObject::remove_mac(const Napi::CallbackInfo& info) {
   bool removed = false;
-  check(info.Env(), switch_->remove_mac(bridge_number(info[0]), mac(info[1]), removed));
+  check(info.Env(),
+        switch_->remove_mac(bridge_number(info[0]), mac_in_vlan(info[1], info[2]), removed));
   return Napi::Boolean::New(info.Env(), removed);
 }
 

@@ -11,7 +11,7 @@ Status Bridges::add(const BridgeOptions& options, uint16_t& number) {
     return refuse(Code::kLimit,
                   "a switch has at most " + std::to_string(kMaxBridges - 1) + " bridges");
   }
-  bridges_[number].bridge = std::make_shared<Bridge>(number, options.mac_limit);
+  bridges_[number].bridge = std::make_shared<Bridge>(number, options.mac_limit, options.vlans);
   return set(number, options);
 }
 

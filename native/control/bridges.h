@@ -18,6 +18,7 @@ struct BridgeOptions {
   uint32_t mac_limit = 65536;
   bool learn = true;
   bool flood = true;
+  bool vlans = false;  // fixed
 };
 
 class Bridges {

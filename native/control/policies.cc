@@ -75,10 +75,28 @@ RateLimit make_limit(const RateOptions& options) {
           .bits = make_meter(options.bits, options.burst_ms)};
 }
 
+std::unique_ptr<const Vlans> make_vlans(const VlanOptions& options) {
+  auto vlans = std::make_unique<Vlans>();
+  vlans->untagged = options.untagged;
+  for (const VlanOptions::Range& range : options.tagged) {
+    for (uint16_t vlan = range.first; vlan <= range.last; ++vlan) {
+      vlans->add(vlan);
+    }
+  }
+  return vlans;
+}
+
 }  // namespace
 
-std::unique_ptr<const Policy> make_policy(const PolicyOptions& options) {
+bool carries(const VlanOptions& options, uint16_t vlan) {
+  return make_vlans(options)->carries(vlan);
+}
+
+std::unique_ptr<const Policy> make_policy(const PolicyOptions& options, bool vlans) {
   auto policy = std::make_unique<Policy>();
+  if (vlans) {
+    policy->vlans = make_vlans(options.vlans);
+  }
   if (options.senders) {
     policy->senders = make_senders(*options.senders);
   }
@@ -90,7 +108,7 @@ std::unique_ptr<const Policy> make_policy(const PolicyOptions& options) {
     policy->storm[sort] = make_meter(options.storm[sort], kSecond_ms);
     storm = storm || policy->storm[sort];
   }
-  if (!policy->senders && !policy->rx && !policy->tx && !storm) {
+  if (!vlans && !policy->senders && !policy->rx && !policy->tx && !storm) {
     return nullptr;
   }
   return policy;

@@ -29,16 +29,32 @@ struct RateOptions {
   uint32_t burst_ms = 100;
 };
 
+// In a bridge of VLANs.
+struct VlanOptions {
+  uint16_t untagged = 1;  // 0: frames without a tag are refused
+  struct Range {
+    uint16_t first;
+    uint16_t last;
+    bool operator==(const Range&) const = default;
+  };
+  std::vector<Range> tagged{};
+
+  bool operator==(const VlanOptions&) const = default;
+};
+
 struct PolicyOptions {
   bool isolated = false;
   std::optional<SenderOptions> senders{};
   RateOptions rx{};
   RateOptions tx{};
+  VlanOptions vlans{};
   std::array<uint64_t, kFlooded>
       storm{};  // frames a second by Flooded, a second's worth at once; 0: no limit
 };
 
-// Null: all is allowed.
-std::unique_ptr<const Policy> make_policy(const PolicyOptions& options);
+// Null: all is allowed. `vlans`: whether the port is in a bridge of VLANs; without, the options' do not count.
+std::unique_ptr<const Policy> make_policy(const PolicyOptions& options, bool vlans = false);
+
+bool carries(const VlanOptions& options, uint16_t vlan);
 
 }  // namespace memswitch

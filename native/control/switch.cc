@@ -152,7 +152,8 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
     return status;
   }
   record.port->max_frame.store(options.max_frame);
-  use_policy(record, options.policy);
+  record.policy_options = options.policy;
+  renew_policy(record);
   record.polling = options.polling;
   record.workers = options.workers;
   record.station = options.station;
@@ -221,6 +222,7 @@ Status Switch::make_tunnel(const PortOptions& options, PortId id, Record& record
 // A port that carries tunnels takes no part in its bridge: its frames are those of the underlay.
 void Switch::leave_bridge(PortId id, Record& underlay) {
   underlay.port->bridge.store(nullptr);
+  renew_policy(underlay);
   update_members(*underlay.bridge);
   const std::shared_ptr<Bridge> home = underlay.bridge;
   bridges_.flush(*home, id, Bridges::Which::kAll);
@@ -230,6 +232,7 @@ void Switch::leave_bridge(PortId id, Record& underlay) {
 // The last tunnel over it has gone.
 void Switch::return_to_bridge(Record& former) {
   former.port->bridge.store(former.bridge.get());
+  renew_policy(former);
   update_members(*former.bridge);
 }
 
@@ -253,6 +256,9 @@ Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit, uint32_t
   }
   const std::shared_ptr<Bridge> before = std::exchange(record->bridge, next);
   record->port->bridge.store(next.get());
+  if (before->vlans || next->vlans) {
+    renew_policy(*record);
+  }
   update_members(*before);
   update_members(*next);
   // Twice: now, so that nothing finds the port by its old addresses, and after the last burst that still knew the
@@ -269,17 +275,31 @@ Status Switch::set_policy(PortId id, const PolicyOptions& policy) {
   const Guard guard(lock_);
   Record* record = nullptr;
   Status status = need_port(id, record);
-  if (status.ok()) {
-    use_policy(*record, policy);
+  if (!status.ok()) {
+    return status;
   }
-  return status;
+  const bool other_vlans = record->policy_options.vlans != policy.vlans;
+  record->policy_options = policy;
+  renew_policy(*record);
+  if (other_vlans && record->bridge->vlans) {
+    const std::shared_ptr<Bridge> bridge = record->bridge;
+    const auto flush = [this, bridge, id] {
+      bridges_.flush(*bridge, id, Bridges::Which::kLearned);
+    };
+    flush();
+    reclaim_.later(flush);
+  }
+  return {};
 }
 
-void Switch::use_policy(Record& record, const PolicyOptions& options) {
+// Of the options as they are, in the bridge as it is. A port that carries tunnels has no VLANs: it is in none.
+void Switch::renew_policy(Record& record) {
   Port& port = *record.port;
+  const PolicyOptions& options = record.policy_options;
   const auto others = static_cast<uint8_t>(port.apart.load() & ~kIsolated);
   port.apart.store(options.isolated ? others | kIsolated : others);
-  std::unique_ptr<const Policy> next = make_policy(options);
+  const bool vlans = port.bridge.load() != nullptr && record.bridge->vlans;
+  std::unique_ptr<const Policy> next = make_policy(options, vlans);
   port.policy.store(next.get(), std::memory_order_seq_cst);
   reclaim_.retire(std::exchange(record.policy, std::move(next)));
 }
@@ -375,6 +395,22 @@ Status not_a_tunnel() {
 
 // --- addresses -----------------------------------------------------------------------------------------------------
 
+namespace {
+
+// The address with each VLAN that the bridge may have it in: the one it names, or all.
+template <typename Each>
+void each_vlan_of(const Bridge& bridge, Mac mac, Each each) {
+  if (!bridge.vlans || vlan_of(mac) != 0) {
+    each(mac);
+    return;
+  }
+  for (uint16_t vlan = 1; vlan <= kMaxVlan; ++vlan) {
+    each(with_vlan(mac, vlan));
+  }
+}
+
+}  // namespace
+
 Status Switch::each_mac(uint16_t number, const Visit& visit) {
   const Guard guard(lock_);
   std::shared_ptr<Bridge> bridge;
@@ -389,11 +425,30 @@ Status Switch::find_mac(uint16_t number, Mac mac, const Visit& visit) {
   const Guard guard(lock_);
   std::shared_ptr<Bridge> bridge;
   Status status = need_bridge(number, bridge);
-  MacTable::Entry entry;
-  if (status.ok() && mac != 0 && bridge->macs.look(mac, entry)) {
-    visit(entry, bridges_.age_of(entry));
+  if (status.ok() && mac != 0) {
+    each_vlan_of(*bridge, mac, [&](Mac in_vlan) {
+      if (MacTable::Entry entry; bridge->macs.look(in_vlan, entry)) {
+        visit(entry, bridges_.age_of(entry));
+      }
+    });
   }
   return status;
+}
+
+// Gives an address its VLAN, or finds that the port does not carry the one it has.
+Status Switch::complete_vlan(const Record& record, Mac& mac) {
+  const VlanOptions& vlans = record.policy_options.vlans;
+  const uint16_t given = vlan_of(mac);
+  if (!record.bridge->vlans) {
+    return given == 0 ? Status{} : refuse(Code::kInvalid, "the bridge has no VLANs");
+  }
+  const uint16_t vlan = given == 0 ? vlans.untagged : given;
+  if (vlan == 0 || !carries(vlans, vlan)) {
+    return refuse(Code::kInvalid, vlan == 0 ? "the port has no VLAN without a tag; name one"
+                                            : "the port does not carry that VLAN");
+  }
+  mac = with_vlan(mac & kMacMask, vlan);
+  return {};
 }
 
 Status Switch::add_static_mac(uint16_t number, Mac mac, PortId id,
@@ -410,15 +465,19 @@ Status Switch::add_static_mac(uint16_t number, Mac mac, PortId id,
   if (record->bridge != bridge) {
     return refuse(Code::kInvalid, "the port is not in that bridge");
   }
-  if (mac == 0 || is_group(mac)) {
+  if ((mac & kMacMask) == 0 || is_group(mac)) {
     return refuse(Code::kInvalid, "the address is zero or a group address");
+  }
+  if (Status status = complete_vlan(*record, mac); !status.ok()) {
+    return status;
   }
   Tunnel* const tunnel = vxlan_.find(id);
   if (tunnel != nullptr && !remote) {
-    tunnel->forget(mac);  // the remote that it was behind until now
+    tunnel->forget(mac & kMacMask);  // the remote that it was behind until now
   }
   if (remote) {
-    if (Status status = tunnel ? tunnel->add_static(mac, *remote) : not_a_tunnel(); !status.ok()) {
+    if (Status status = tunnel ? tunnel->add_static(mac & kMacMask, *remote) : not_a_tunnel();
+        !status.ok()) {
       return status;
     }
   }
@@ -430,10 +489,15 @@ Status Switch::remove_mac(uint16_t number, Mac mac, bool& removed) {
   std::shared_ptr<Bridge> bridge;
   Status status = need_bridge(number, bridge);
   if (status.ok()) {
-    removed = mac != 0 && bridges_.remove_mac(*bridge, mac);
+    removed = false;
+    if (mac != 0) {
+      each_vlan_of(*bridge, mac, [&](Mac in_vlan) {
+        removed = bridges_.remove_mac(*bridge, in_vlan) || removed;
+      });
+    }
     for (const auto& [id, record] : ports_) {
       if (Tunnel* tunnel = vxlan_.find(id); tunnel != nullptr && record.bridge == bridge) {
-        tunnel->forget(mac);
+        tunnel->forget(mac & kMacMask);
       }
     }
   }

@@ -111,6 +111,7 @@ class Switch final : private MemifOwner {
   Status each_mac(uint16_t bridge, const Visit& visit);
   Status find_mac(uint16_t bridge, Mac mac, const Visit& visit);
   // `remote`: the one of a tunnel's remotes behind which the address is.
+  // In a bridge of VLANs the address has its VLAN above it; without one it is that of the port's untagged frames.
   Status add_static_mac(uint16_t bridge, Mac mac, PortId port,
                         const std::optional<IpAddress>& remote = {});
   Status remove_mac(uint16_t bridge, Mac mac, bool& removed);
@@ -150,7 +151,8 @@ class Switch final : private MemifOwner {
 
   struct Record {
     std::unique_ptr<Port> port;
-    std::unique_ptr<const Policy> policy;  // what port->policy points to
+    PolicyOptions policy_options{};
+    std::unique_ptr<const Policy> policy;  // what port->policy points to; made of those
     std::shared_ptr<Bridge> bridge;
     MemifPort* memif = nullptr;  // the port, if it is one
     std::unique_ptr<MemifLink> link;
@@ -184,7 +186,8 @@ class Switch final : private MemifOwner {
   Status make_device(const PortOptions& options, PortId id, Record& record);
   void release_device(PortId id, Record& record);
   void look_at_devices();
-  void use_policy(Record& record, const PolicyOptions& options);
+  static Status complete_vlan(const Record& record, Mac& mac);
+  void renew_policy(Record& record);
   void update_members(Bridge& bridge);
   void update_senders();
   bool await_quiescence();

@@ -12,7 +12,7 @@ namespace {
 std::optional<Drop> find_spoof(const Senders& senders, Burst& burst, uint16_t i,
                                std::span<std::byte> room) {
   const uint32_t length = burst.frames[i].length;
-  const std::span<const std::byte> head(burst.headers[i].data(), std::min(length, kHeaderBytes));
+  const std::span<const std::byte> head(burst.headers[i].data(), std::min(length, kJudgedBytes));
   bool needs_more = false;
   const std::optional<Drop> found = find_spoof(senders, head, length, needs_more);
   if (!needs_more) [[likely]] {
@@ -67,12 +67,15 @@ void admit(Burst& burst, Worker& worker, const Port& in, const Policy& policy) {
   if (policy.rx) {
     limit_rate(burst, worker, policy.rx, counters);
   }
+  if (policy.vlans) {
+    sort_by_vlan(burst, *policy.vlans, counters);
+  }
 }
 
 uint16_t calm_part(const Policy& policy, const Run& run, uint64_t now) {
-  const Flooded sort = run.destination == kMacMask ? Flooded::kBroadcast
-                       : is_group(run.destination) ? Flooded::kMulticast
-                                                   : Flooded::kUnknown;
+  const Flooded sort = (run.destination & kMacMask) == kMacMask ? Flooded::kBroadcast
+                       : is_group(run.destination)              ? Flooded::kMulticast
+                                                                : Flooded::kUnknown;
   Meter* meter = policy.storm[static_cast<size_t>(sort)].get();
   return meter == nullptr ? run.count : meter->take(now, run.count, [](uint16_t) { return 1; });
 }

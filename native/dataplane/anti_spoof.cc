@@ -49,10 +49,10 @@ class Reach {
 };
 
 // RFC 826; reverse ARP has the same form (RFC 903).
-Look look_at_arp(const Senders& senders, Head head, size_t at, bool reverse) {
+Look look_at_arp(const Senders& senders, Head head, uint32_t length, size_t at, bool reverse) {
   constexpr size_t kArpBytes = 28;
-  if (head.size() < at + kArpBytes) {
-    return Look::kSpoofedIp;
+  if (const Reach reach(head, length); !reach.has(at + kArpBytes)) {
+    return reach.without(at + kArpBytes);
   }
   const std::byte* arp = head.data() + at;
   constexpr uint32_t kEthernetAndIpv4 = 0x0001'0800;
@@ -187,10 +187,13 @@ bool pass_extensions(Head head, Upper& upper) {
 
 Look look_at_ipv6(const Senders& senders, Head head, uint32_t length, size_t at) {
   constexpr size_t kIpv6Bytes = 40;
-  if (head.size() < at + kIpv6Bytes || byte_at(head, at) >> 4 != 6) {
+  const Reach reach(head, length);
+  if (!reach.has(at + kIpv6Bytes)) {
+    return reach.without(at + kIpv6Bytes);
+  }
+  if (byte_at(head, at) >> 4 != 6) {
     return Look::kSpoofedIp;
   }
-  const Reach reach(head, length);
   const Senders::Ipv6 source = load_ipv6(head.data() + at + 8);
   const bool from_nobody = source == 0;
   if (!from_nobody && !senders.has_ipv6(source)) {
@@ -250,7 +253,7 @@ Look look(const Senders& senders, Head head, uint32_t length) {
       return look_at_ipv6(senders, head, length, at);
     case kEtherArp:
     case kEtherRarp:
-      return look_at_arp(senders, head, at, type == kEtherRarp);
+      return look_at_arp(senders, head, length, at, type == kEtherRarp);
     default: {
       constexpr uint16_t kSnap = 0xaaaa;  // RFC 1042: IP and ARP in another wrapping
       const bool snap =

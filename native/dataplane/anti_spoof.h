@@ -36,8 +36,11 @@ struct Senders {
   [[nodiscard]] bool has_ipv6(Ipv6 address) const;
 };
 
+// Of the snapshot: its last bytes make room when a VLAN tag is put on, and would be read again from the sender's memory.
+inline constexpr uint32_t kJudgedBytes = kHeaderBytes - 4;
+
 // Why the frame is refused, its source address aside; none: it is not. `head`: private, the frame's first bytes: all of
-// them, or kHeaderBytes, or kPrivateBytes, more than Neighbour Discovery has in any sane use. `needs_more` is set when
+// them, or kJudgedBytes, or kPrivateBytes, more than Neighbour Discovery has in any sane use. `needs_more` is set when
 // that is not enough to say; then it must be asked again with more.
 std::optional<Drop> find_spoof(const Senders& senders, std::span<const std::byte> head,
                                uint32_t length, bool& needs_more);

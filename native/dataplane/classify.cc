@@ -98,7 +98,7 @@ void cut(Burst& burst) {
 
 void classify(Burst& burst, PortCounters& in, uint32_t max_frame) {
   burst.dropped.fill(false);
-  burst.thinned = false;
+  burst.thinned = burst.has_vlans = false;
   cut<false>(burst);
   const Lengths lengths = measure(burst);
   burst.longest = lengths.longest;

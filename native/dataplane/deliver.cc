@@ -34,10 +34,10 @@ void deliver(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
     }
     std::span<const uint8_t> which{group.which.data(), group.count};
     PortCounters& counters = worker.counters_of(group.port);
-    if (const Policy* policy = port->policy.load(std::memory_order_acquire)) [[unlikely]] {
-      which = depart(burst, which, worker, *policy, counters);
-    }
     std::array<uint8_t, kBurst> kept;
+    if (const Policy* policy = port->policy.load(std::memory_order_acquire)) [[unlikely]] {
+      which = depart(burst, which, worker, *policy, counters, kept);
+    }
     if (const uint32_t most = port->max_frame.load(std::memory_order_relaxed); burst.longest > most)
         [[unlikely]] {
       which = short_enough(burst, which, most, counters, kept);

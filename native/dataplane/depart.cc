@@ -3,9 +3,12 @@
 
 namespace memswitch {
 
-std::span<const uint8_t> depart(const Burst& burst, std::span<const uint8_t> which,
-                                const Worker& worker, const Policy& policy,
-                                PortCounters& counters) {
+std::span<const uint8_t> depart(Burst& burst, std::span<const uint8_t> which, Worker& worker,
+                                const Policy& policy, PortCounters& counters,
+                                std::array<uint8_t, kBurst>& kept) {
+  if (policy.vlans) {
+    which = retag(burst, which, *policy.vlans, counters, worker.room, kept);
+  }
   if (policy.tx) {
     const std::span<const uint8_t> passed = within(policy.tx, worker.now, burst, which);
     counters.drop(Drop::kTxRate, which.size() - passed.size());

@@ -42,9 +42,11 @@ enum class Drop : uint8_t {
   kRxRate,
   kTxRate,
   kStorm,
+  kVlan,
+  kNotMember,
 };
 
-inline constexpr size_t kDropReasons = static_cast<size_t>(Drop::kStorm) + 1;
+inline constexpr size_t kDropReasons = static_cast<size_t>(Drop::kNotMember) + 1;
 
 struct DropText {
   const char* name;
@@ -105,6 +107,11 @@ inline constexpr std::array<DropText, kDropReasons> kDropTexts{{
     {"storm", false,
      "The port sends more broadcast, multicast or unknown unicast than its storm control takes "
      "(storm)."},
+    {"vlan", false,
+     "The port does not carry the frame's VLAN: a tag it does not take, or none on a trunk without "
+     "native (access, trunk, native)."},
+    {"not_member", true,
+     "The port that the destination is behind does not carry the frame's VLAN (any more)."},
 }};
 
 }  // namespace memswitch

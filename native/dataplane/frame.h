@@ -67,10 +67,21 @@ struct Frame {
 
 static_assert(sizeof(Frame) == 32 && offsetof(Frame, length) == 16);
 
-// An Ethernet address as the low 48 bits of the eight bytes at its place (first byte lowest).
+// An Ethernet address as the low 48 bits of the eight bytes at its place (first byte lowest). In a bridge of VLANs its VLAN
+// stands above it: the same address in two VLANs is two (IEEE 802.1Q calls that independent learning).
 using Mac = uint64_t;
 
 inline constexpr Mac kMacMask = 0xffff'ffff'ffff;
+
+inline constexpr uint16_t kVlans = 4096;
+inline constexpr uint16_t kMaxVlan = 4094;  // 0: none; 4095 is reserved (802.1Q, table 9-2)
+
+constexpr Mac with_vlan(Mac mac, uint16_t vlan) {
+  return mac | Mac{vlan} << 48;
+}
+constexpr uint16_t vlan_of(Mac mac) {
+  return static_cast<uint16_t>(mac >> 48);
+}
 
 constexpr bool is_group(Mac mac) {
   return (mac & 1) != 0;
@@ -109,6 +120,12 @@ struct Burst {
   std::array<Run, kBurst> runs;                  // classify()
   uint16_t run_count = 0;
   bool thinned = false;  // frames were dropped that are still in a run: thin() is due
+
+  // Of a port of VLANs only; sort_by_vlan().
+  bool has_vlans = false;  // the two below are filled
+  std::array<uint32_t, kBurst>
+      tags;                         // type, priority and VLAN that a frame has, or gets, in its tag
+  std::array<bool, kBurst> tagged;  // it has it now
 
   [[nodiscard]] Mac destination(uint16_t frame) const { return load_mac(headers[frame].data()); }
   [[nodiscard]] Mac source(uint16_t frame) const { return load_mac(headers[frame].data() + 6); }

@@ -35,6 +35,12 @@ constexpr uint32_t load_be32(const std::byte* at) {
   return uint32_t{load_be16(at)} << 16 | load_be16(at + 2);
 }
 
+inline void store_be32(std::byte* at, uint32_t value) {
+  for (int i = 3; i >= 0; --i, value >>= 8) {
+    at[i] = static_cast<std::byte>(value & 0xff);
+  }
+}
+
 // The Ethernet address at `at`, of which nothing behind can be read.
 inline Mac load_mac_only(const std::byte* at) {
   Mac mac = 0;

@@ -4,24 +4,35 @@
 namespace memswitch {
 
 // All hashes of the burst first, with their buckets on the way into the cache; compared afterwards.
-void hash(Burst& burst, const Bridge& bridge) {
-  const MacTable& macs = bridge.macs;
+namespace {
+
+template <bool kVlans>
+void hash_all(Burst& burst, const MacTable& macs) {
+  const auto hash_of = [&macs](Mac mac) {
+    return kVlans ? macs.hash_in_vlan(mac) : macs.hash(mac);
+  };
   const Run* last = nullptr;
   for (Run& run : burst.all_runs()) {
     if (last != nullptr && run.source == last->source) {
       run.source_hash = last->source_hash;
     } else {
-      run.source_hash = macs.hash(run.source);
+      run.source_hash = hash_of(run.source);
       macs.prefetch(run.source_hash);
     }
     if (last != nullptr && run.destination == last->destination) {
       run.destination_hash = last->destination_hash;
     } else {
-      run.destination_hash = macs.hash(run.destination);
+      run.destination_hash = hash_of(run.destination);
       macs.prefetch(run.destination_hash);
     }
     last = &run;
   }
+}
+
+}  // namespace
+
+void hash(Burst& burst, const Bridge& bridge) {
+  burst.has_vlans ? hash_all<true>(burst, bridge.macs) : hash_all<false>(burst, bridge.macs);
 }
 
 namespace {

@@ -14,6 +14,11 @@ constexpr bool is_reserved(Mac mac) {
   return (mac & 0xf0ff'ffff'ffff) == 0x0000'00c2'8001;
 }
 
+bool carries(const Port& port, uint16_t vlan) {
+  const Policy* policy = port.policy.load(std::memory_order_acquire);
+  return policy != nullptr && policy->vlans && policy->vlans->carries(vlan);
+}
+
 void flood(Burst& burst, Run run, Worker& worker, const Port& in, const Bridge& bridge) {
   PortCounters& counters = worker.counters_of(in.id());
   if (const Policy* policy = in.policy.load(std::memory_order_acquire)) [[unlikely]] {
@@ -27,9 +32,11 @@ void flood(Burst& burst, Run run, Worker& worker, const Port& in, const Bridge& 
   const Bridge::Members* members = bridge.members.load(std::memory_order_acquire);
   uint64_t replicas = 0;
   const uint8_t apart = in.apart.load(std::memory_order_relaxed);
+  const uint16_t vlan = vlan_of(run.destination);
   if (members != nullptr && bridge.flood.load(std::memory_order_relaxed)) {
     for (const Port* member : *members) {
-      if (member != &in && (apart & member->apart.load(std::memory_order_relaxed)) == 0) {
+      if (member != &in && (apart & member->apart.load(std::memory_order_relaxed)) == 0 &&
+          (vlan == 0 || carries(*member, vlan))) {
         worker.groups.of(member->id()).add(run.first, run.count);
         ++replicas;
       }

@@ -12,6 +12,7 @@
 #include "dataplane/frame.h"
 #include "dataplane/meter.h"
 #include "dataplane/rate_limit.h"
+#include "dataplane/vlan.h"
 
 namespace memswitch {
 
@@ -24,6 +25,7 @@ enum class Flooded : uint8_t { kBroadcast, kMulticast, kUnknown };
 inline constexpr size_t kFlooded = 3;
 
 struct Policy {
+  std::unique_ptr<const Vlans> vlans;      // null: the bridge has none
   std::unique_ptr<const Senders> senders;  // null: anybody may speak
   RateLimit rx;
   RateLimit tx;
@@ -37,7 +39,9 @@ void admit(Burst& burst, Worker& worker, const Port& in, const Policy& policy);
 uint16_t calm_part(const Policy& policy, const Run& run, uint64_t now);
 
 // The stage before transmit(): those of a group that may leave by the port; the others are dropped.
-std::span<const uint8_t> depart(const Burst& burst, std::span<const uint8_t> which,
-                                const Worker& worker, const Policy& policy, PortCounters& counters);
+// `kept` is room for them.
+std::span<const uint8_t> depart(Burst& burst, std::span<const uint8_t> which, Worker& worker,
+                                const Policy& policy, PortCounters& counters,
+                                std::array<uint8_t, kBurst>& kept);
 
 }  // namespace memswitch

@@ -3,28 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/pieces.h"
+
 namespace memswitch {
-
-namespace {
-
-// Calls `visit(data, length)` with the pieces of the frame behind its first `skip` bytes.
-template <typename Visit>
-void each_behind(const Burst& burst, const Frame& frame, uint32_t skip, Visit visit) {
-  Segment piece{frame.data, frame.first_length};
-  for (uint16_t s = 0;; ++s) {
-    const uint32_t part = std::min(skip, piece.length);
-    skip -= part;
-    if (piece.length > part) {
-      visit(piece.data + part, piece.length - part);
-    }
-    if (s == frame.segments) {
-      return;
-    }
-    piece = burst.pieces[frame.segment + s];
-  }
-}
-
-}  // namespace
 
 std::span<const std::byte> take_private(Burst& burst, uint16_t index, std::span<std::byte> room) {
   Frame& frame = burst.frames[index];
@@ -36,14 +17,15 @@ std::span<const std::byte> take_private(Burst& burst, uint16_t index, std::span<
   uint32_t known = std::min(size, kHeaderBytes);
   std::memcpy(room.data(), burst.headers[index].data(), known);
   const uint16_t first = burst.segments;
-  each_behind(burst, frame, known, [&](const std::byte* data, uint32_t length) {
-    const uint32_t part = std::min(length, size - known);
-    std::memcpy(room.data() + known, data, part);
-    known += part;
-    if (length > part) {
-      burst.pieces[burst.segments++] = {data + part, length - part};
-    }
-  });
+  each_piece(burst, frame, known, frame.length - known,
+             [&](const std::byte* data, uint32_t length) {
+               const uint32_t part = std::min(length, size - known);
+               std::memcpy(room.data() + known, data, part);
+               known += part;
+               if (length > part) {
+                 burst.pieces[burst.segments++] = {data + part, length - part};
+               }
+             });
   frame.data = room.data();
   frame.first_length = size;
   frame.segment = first;

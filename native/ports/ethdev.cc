@@ -227,7 +227,8 @@ std::byte* place_of_headers(const rte_mbuf& buffer, const Frame& frame, const Bu
 }
 
 // A tunnel has taken its headers off, or put them on: the same is done to the buffer.
-bool fit(rte_mbuf& buffer, const Frame& frame, const Burst& burst) {
+bool fit(rte_mbuf& buffer, const Burst& burst, uint8_t index) {
+  const Frame& frame = burst.frames[index];
   if (!is_ours(buffer)) {
     return false;
   }
@@ -236,6 +237,9 @@ bool fit(rte_mbuf& buffer, const Frame& frame, const Burst& burst) {
     const bool whole = frame.segments == 0 && frame.data + frame.length <= base + buffer.buf_len;
     if (whole) {
       reshape(buffer, base + (frame.data - base), frame.length);
+      // A VLAN tag that was put on or taken off is so in the snapshot alone.
+      std::memcpy(rte_pktmbuf_mtod(&buffer, std::byte*), burst.headers[index].data(),
+                  std::min(frame.length, kHeaderBytes));
     }
     return whole;
   }
@@ -257,7 +261,7 @@ rte_mbuf* hand_over(Burst& burst, uint8_t index, bool chains) {
   }
   const bool as_it_came =
       frame.length == buffer->pkt_len && frame.data == rte_pktmbuf_mtod(buffer, const std::byte*);
-  if (!as_it_came && !fit(*buffer, frame, burst)) {
+  if (!as_it_came && !fit(*buffer, burst, index)) {
     return nullptr;
   }
   frame.buffer = nullptr;

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "dataplane/copy.h"
-#include "ports/pieces.h"
+#include "dataplane/pieces.h"
 #include "ports/vxlan.h"
 #include "tables/bridge.h"
 #include "vxlan/neighbor.h"
@@ -50,7 +50,7 @@ void VxlanAnswers::tell_too_big(const Burst& burst, uint8_t f, uint32_t longest,
   if (!options_.too_big || !may_tell(scratch)) {
     return;
   }
-  const uint32_t got = gather(scratch.head.data(), vxlan::kTooBigHead, burst.frames[f], burst);
+  const uint32_t got = gather_judged(scratch.head.data(), vxlan::kTooBigHead, burst, f);
   const uint32_t length =
       vxlan::write_too_big(scratch.frame.data(), std::span(scratch.head).first(got), longest);
   if (length > 0) {
@@ -84,7 +84,7 @@ bool VxlanAnswers::reply(const Burst& burst, uint8_t f, VxlanPort& tunnel, uint1
   }
   std::array<std::byte, vxlan::kMaxNeighborFrame> head;
   const Frame& frame = burst.frames[f];
-  const uint32_t got = gather(head.data(), vxlan::kMaxNeighborFrame, frame, burst);
+  const uint32_t got = gather_judged(head.data(), vxlan::kMaxNeighborFrame, burst, f);
   const auto message = vxlan::read_neighbor(std::span(head).first(got), frame.length);
   // Who asks for himself tells the others where he is now.
   if (!message || message->kind != vxlan::NeighborMessage::Kind::kQuestion ||

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "ports/pieces.h"
+#include "dataplane/pieces.h"
 #include "ports/vxlan.h"
 #include "vxlan/decapsulate.h"
 

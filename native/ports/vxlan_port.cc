@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "dataplane/copy.h"
-#include "ports/pieces.h"
+#include "dataplane/pieces.h"
 #include "ports/vxlan.h"
 #include "vxlan/flow.h"
 #include "vxlan/wire.h"

@@ -20,8 +20,9 @@ uint64_t random_word() {
 
 }  // namespace
 
-MacTable::MacTable(uint32_t limit)
-    : mask_(std::bit_ceil(std::max<uint64_t>(limit / 3, 8)) - 1),
+MacTable::MacTable(uint32_t limit, bool vlans)
+    : mask_(std::bit_ceil(std::max<uint64_t>(limit / 3, vlans ? kVlans : 8)) - 1),
+      vlans_(vlans),
       key_{random_word(), random_word() | 1},
       quota_(limit) {
   const size_t bytes = (mask_ + 1) * sizeof(Bucket);
@@ -76,7 +77,7 @@ bool MacTable::insert(uint64_t hash, uint64_t entry, Age seen) {
   }
   near.sent_away.fetch_add(1, std::memory_order_relaxed);
   far.seen[w].store(seen, std::memory_order_relaxed);
-  far.entries[w].store(entry, std::memory_order_release);
+  far.entries[w].store(entry | kAwayBit, std::memory_order_release);
   return true;
 }
 
@@ -85,16 +86,15 @@ bool MacTable::insert(uint64_t hash, uint64_t entry, Age seen) {
 size_t MacTable::make_room(Bucket& bucket) {
   for (size_t w = 0; w < kWays; ++w) {
     const uint64_t entry = bucket.entries[w].load(std::memory_order_relaxed);
-    const uint64_t h = hash(mac_of(entry));
-    Bucket& far = second(h);
-    if (&first(h) != &bucket || &far == &bucket) {
+    Bucket& far = second(hash_of(bucket, entry));
+    if ((entry & kAwayBit) != 0 || &far == &bucket) {
       continue;
     }
     Lock lock(far);
     const size_t to = lock.try_take() ? free_way(far) : kWays;
     if (to < kWays) {
       far.seen[to].store(bucket.seen[w].load(std::memory_order_relaxed), std::memory_order_relaxed);
-      far.entries[to].store(entry, std::memory_order_release);
+      far.entries[to].store(entry | kAwayBit, std::memory_order_release);
       bucket.sent_away.fetch_add(1, std::memory_order_release);
       bucket.entries[w].store(0, std::memory_order_release);
       return w;
@@ -104,11 +104,10 @@ size_t MacTable::make_room(Bucket& bucket) {
 }
 
 void MacTable::erase(Bucket& bucket, size_t way) {
-  const Mac mac = mac_of(bucket.entries[way].load(std::memory_order_relaxed));
+  const uint64_t entry = bucket.entries[way].load(std::memory_order_relaxed);
   bucket.entries[way].store(0, std::memory_order_relaxed);
-  Bucket& near = first(hash(mac));
-  if (&near != &bucket) {
-    near.sent_away.fetch_sub(1, std::memory_order_relaxed);
+  if ((entry & kAwayBit) != 0) {
+    first(hash_of(bucket, entry)).sent_away.fetch_sub(1, std::memory_order_relaxed);
   }
   quota_.give_back();
 }
@@ -118,8 +117,8 @@ MacTable::Learn MacTable::learn(Mac mac, uint64_t hash, PortId port, Quota& quot
   if (at.way < kWays) [[likely]] {
     std::atomic<Age>& seen = at.bucket->seen[at.way];
     const uint64_t entry = at.bucket->entries[at.way].load(std::memory_order_relaxed);
-    if (entry != word(mac, port)) [[unlikely]] {
-      return move(at, entry, mac, port, quota, now);
+    if (entry != (at.wanted | port)) [[unlikely]] {
+      return move(at, entry, port, quota, now);
     }
     // Written once a second at most: a line that every frame dirtied would travel between workers.
     if (seen.load(std::memory_order_relaxed) != now) {
@@ -144,8 +143,7 @@ MacTable::Learn MacTable::learn(Mac mac, uint64_t hash, PortId port, Quota& quot
 }
 
 // The address is known with another port, or as a static one, which stays where it is.
-MacTable::Learn MacTable::move(Place at, uint64_t was, Mac mac, PortId port, Quota& quota,
-                               Age now) {
+MacTable::Learn MacTable::move(Place at, uint64_t was, PortId port, Quota& quota, Age now) {
   if ((was & kStaticBit) != 0) {
     return {Learned::kStatic, port_of(was)};
   }
@@ -154,18 +152,18 @@ MacTable::Learn MacTable::move(Place at, uint64_t was, Mac mac, PortId port, Quo
   }
   std::atomic<uint64_t>& entry = at.bucket->entries[at.way];
   Lock lock(*at.bucket);
-  if (!lock.try_take() || entry.load(std::memory_order_relaxed) != was || mac_of(was) != mac) {
+  if (!lock.try_take() || entry.load(std::memory_order_relaxed) != was || !same(was, at.wanted)) {
     quota.give_back();
     return {Learned::kBusy, kNoPort};
   }
   at.bucket->seen[at.way].store(now, std::memory_order_relaxed);
-  entry.store(word(mac, port), std::memory_order_relaxed);
+  entry.store(at.wanted | port, std::memory_order_relaxed);
   return {Learned::kMoved, port_of(was)};
 }
 
 bool MacTable::set_static(Mac mac, PortId port, Entry& was) {
   was = {};
-  const uint64_t h = hash(mac);
+  const uint64_t h = hash_in_vlan(mac);
   Lock lock(first(h));  // from here on no poll thread adds the address
   lock.take();
   const Place at = place(mac, h);
@@ -176,7 +174,7 @@ bool MacTable::set_static(Mac mac, PortId port, Entry& was) {
     }
     if (const Entry entry = entry_of(*at.bucket, at.way); entry.mac == mac) {
       was = entry;
-      at.bucket->entries[at.way].store(word(mac, port) | kStaticBit, std::memory_order_relaxed);
+      at.bucket->entries[at.way].store(at.wanted | kStaticBit | port, std::memory_order_relaxed);
       return true;
     }
   }
@@ -191,7 +189,7 @@ bool MacTable::set_static(Mac mac, PortId port, Entry& was) {
 }
 
 bool MacTable::remove(Mac mac, Entry& was) {
-  const Place at = place(mac, hash(mac));
+  const Place at = place(mac, hash_in_vlan(mac));
   if (at.way == kWays) {
     return false;
   }
@@ -206,7 +204,7 @@ bool MacTable::remove(Mac mac, Entry& was) {
 }
 
 bool MacTable::look(Mac mac, Entry& entry) const {
-  const Place at = place(mac, hash(mac));
+  const Place at = place(mac, hash_in_vlan(mac));
   if (at.way == kWays) {
     return false;
   }

@@ -11,7 +11,7 @@ namespace {
 constexpr int kVlanShift = 48;
 constexpr uint64_t kRouter = uint64_t{1} << 60;
 
-uint16_t vlan_of(uint64_t place) {
+uint16_t vlan_at(uint64_t place) {
   return place >> kVlanShift & 0xfff;
 }
 
@@ -40,7 +40,7 @@ size_t NeighborTable::bucket_of(const Key& key) const {
 bool NeighborTable::holds(const Slot& slot, const Key& key) {
   return slot.address[0].load(std::memory_order_relaxed) == key.address[0] &&
          slot.address[1].load(std::memory_order_relaxed) == key.address[1] &&
-         vlan_of(slot.place.load(std::memory_order_relaxed)) == key.vlan;
+         vlan_at(slot.place.load(std::memory_order_relaxed)) == key.vlan;
 }
 
 void NeighborTable::put(const IpAddress& address, uint16_t vlan, const Entry& entry) {

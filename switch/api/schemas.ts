@@ -53,6 +53,9 @@ export const portStatus = z.strictObject({
   macs: count,
   macLimit: count,
   mtu: count,
+  access: count.nullable(),
+  trunk: z.array(z.union([z.int(), z.string()])).nullable(),
+  native: count.nullable(),
   isolated: z.boolean(),
   antiSpoof: z.strictObject({ macs: z.array(z.string()), ips: z.array(z.string()) }).nullable(),
   rateLimit: z.strictObject({ rx: rate.optional(), tx: rate.optional() }).nullable(),
@@ -75,6 +78,7 @@ export const bridgeStatus = z.strictObject({
   macLimit: count,
   learn: z.boolean(),
   flood: z.boolean(),
+  vlans: z.boolean(),
   macs: count,
   ports: z.array(z.string()),
 }) satisfies z.ZodType<BridgeStatus>;
@@ -85,6 +89,7 @@ export const macList = z.strictObject({
     z.strictObject({
       bridge: z.string(),
       mac: z.string(),
+      vlan: count.nullable(),
       port: z.string(),
       kind: oneOf(['learned', 'static']),
       age: count.nullable(),

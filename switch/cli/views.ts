@@ -85,9 +85,10 @@ function showPorts(answer: Wire<PortStatus> | Wire<PortStatus>[]): string {
 
 function showPort(port: Wire<PortStatus>): string {
   const { rx, tx, drops, peer, device, protocolErrors, options, ...others } = port;
-  const { antiSpoof, rateLimit, storm, ...rest } = others;
+  const { antiSpoof, rateLimit, storm, trunk, ...rest } = others;
   return list({
     ...rest,
+    trunk: trunk?.join(', ') ?? null,
     antiSpoof: antiSpoof && parts(antiSpoof),
     rateLimit: rateLimit && parts(rateLimit),
     storm: storm && parts(storm),
@@ -142,7 +143,14 @@ function showBridges(answer: Wire<BridgeStatus> | Wire<BridgeStatus>[]): string 
 function showMacs({ total, macs }: Wire<MacList>): string {
   const more = total > macs.length ? `\n${number(total - macs.length)} more; see --limit` : '';
   const tunnelled = macs.some(({ remote }) => remote !== null);
-  const rows = macs.map(({ remote, ...entry }) => (tunnelled ? { ...entry, remote } : entry));
+  const inVlans = macs.some(({ vlan }) => vlan !== null);
+  const rows = macs.map(({ bridge, mac, vlan, remote, ...entry }) => ({
+    bridge,
+    mac,
+    ...(inVlans ? { vlan } : {}),
+    ...entry,
+    ...(tunnelled ? { remote } : {}),
+  }));
   return rows.length > 0 ? `${table(rows)}${more}` : 'no addresses';
 }
 

@@ -1,6 +1,7 @@
 /** Checks a configuration as a whole and completes it: shape and defaults by schema.ts, here what spans several values. */
 import type { z } from 'zod';
 import { kindOf, type Port } from '../../ports/index.js';
+import { vlanMistake } from '../../ports/policy.js';
 import { invalid, type Mistake } from '../errors.js';
 import { native, type Polling } from '../native.js';
 import { includesCpu, onlineCpus } from './cpus.js';
@@ -56,6 +57,7 @@ function spanningMistakes(shaped: Shaped, alsoPorts: string[] = []): Mistake[] {
     ...tooMany(shaped),
     ...workerMistakes(shaped),
     ...portMistakes(shaped.ports),
+    ...vlanMistakes(shaped),
     ...underlayMistakes(shaped.ports, alsoPorts),
     ...Object.entries(shaped.bridges).flatMap(([name, bridge]) =>
       staticMistakes(name, bridge, shaped.ports, alsoPorts),
@@ -95,6 +97,15 @@ function portMistakes(ports: Record<string, Port>): Mistake[] {
     taken.set(identity, other ?? name);
     const message = `must differ from ports.${other}, got the same ${identity}`;
     return other === undefined ? [] : [{ path: `ports.${name}`, message }];
+  });
+}
+
+function vlanMistakes({ ports, bridges }: Shaped): Mistake[] {
+  return Object.entries(ports).flatMap(([name, port]): Mistake[] => {
+    const { bridge } = port;
+    const hasVlans = Object.hasOwn(bridges, bridge) && bridges[bridge]?.vlans === true;
+    const mistake = vlanMistake(port, bridge, hasVlans);
+    return mistake ? [{ path: `ports.${name}.${mistake.key}`, message: mistake.message }] : [];
   });
 }
 

@@ -74,7 +74,7 @@ function bridgeChanges(now: Running, wanted: Configuration): Change[] {
       return [{ action: 'add', what: 'bridge', name, details: [] }];
     }
     const { keys, details } = compare(before, bridge);
-    const action = keys.includes('macLimit') ? 'replace' : 'change';
+    const action = keys.includes('macLimit') || keys.includes('vlans') ? 'replace' : 'change';
     return keys.length > 0 ? [{ action, what: 'bridge', name, details }] : [];
   });
 }

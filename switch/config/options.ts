@@ -21,6 +21,11 @@ export interface BridgeOptions {
   learn?: boolean | undefined;
   /** Whether broadcast, multicast and unknown unicast are flooded; otherwise they are dropped. Default true. */
   flood?: boolean | undefined;
+  /**
+   * Whether its ports carry VLANs: each is an access port or a trunk, and addresses are learned in each VLAN by itself. Default
+   * false: frames pass with the tags they have. Fixed once the bridge exists.
+   */
+  vlans?: boolean | undefined;
 }
 
 /** Where a static address is. */

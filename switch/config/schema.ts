@@ -33,6 +33,7 @@ export const bridgeSchema = z.strictObject(
     macLimit: macLimit.default(65_536),
     learn: bridgeFields.learn.default(true),
     flood: bridgeFields.flood.default(true),
+    vlans: flag().default(false).describe('Whether its ports carry VLANs (access, trunk)'),
   },
   mapping,
 );

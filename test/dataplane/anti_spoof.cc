@@ -234,7 +234,7 @@ std::optional<Drop> judge(const Senders& senders, const Bytes& bytes) {
   const auto length = static_cast<uint32_t>(bytes.size());
   bool needs_more = false;
   const auto found =
-      find_spoof(senders, {data, std::min(length, kHeaderBytes)}, length, needs_more);
+      find_spoof(senders, {data, std::min(length, kJudgedBytes)}, length, needs_more);
   if (!needs_more) {
     return found;
   }

@@ -95,6 +95,12 @@ export class Namespace {
     return Number(/(\d+) received/.exec(text)?.[1]);
   }
 
+  /** Whether it answers, asked once. */
+  reaches(address: string): boolean {
+    const script = `ping -q -c 1 -W 1 ${address} > /dev/null && echo yes || echo no`;
+    return this.exec('sh', '-c', script).includes('yes');
+  }
+
   /** Bytes that TCP brought from here to there within some seconds. */
   async tcp(to: Namespace, address: string, seconds = 3): Promise<number> {
     const server = to.start('iperf3', '-s', '-1');

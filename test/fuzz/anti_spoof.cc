@@ -64,10 +64,10 @@ void anti_spoof(Bytes bytes) {
   }
   const auto length = static_cast<uint32_t>(frame.size());
   const std::vector<std::byte> head(frame.begin(),
-                                    frame.begin() + std::min<uint32_t>(length, kHeaderBytes));
+                                    frame.begin() + std::min<uint32_t>(length, kJudgedBytes));
   bool needs_more = false;
   find_spoof(senders, head, length, needs_more);
-  hold(!needs_more || length > kHeaderBytes, "more is asked for only where there is more");
+  hold(!needs_more || length > kJudgedBytes, "more is asked for only where there is more");
 
   static Burst burst;
   cut(burst, frame, 10U + (how >> 2));

@@ -21,6 +21,7 @@ void decapsulate(Bytes input);
 void neighbor(Bytes input);
 void too_big(Bytes input);
 void anti_spoof(Bytes input);
+void vlan(Bytes input);
 
 // Takes the input apart from its front; where it ends, zeros follow.
 class Input {

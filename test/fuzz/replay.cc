@@ -48,6 +48,10 @@ TEST("who a frame is from: committed inputs") {
   replay("anti_spoof", fuzz::anti_spoof);
 }
 
+TEST("tags of VLANs: committed inputs") {
+  replay("vlan", fuzz::vlan);
+}
+
 TEST("decapsulation: committed inputs") {
   replay("decapsulate", fuzz::decapsulate);
 }

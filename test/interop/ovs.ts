@@ -43,6 +43,20 @@ export class OpenVswitch {
     this.#exec('ip', 'link', 'set', 'br-int', 'up', 'mtu', '1450');
   }
 
+  /** `eth0` becomes a trunk of a bridge that has an interface of its own in each VLAN: `v100` with that address. */
+  trunk(addresses: Record<number, string>): void {
+    this.#exec('ip', 'link', 'set', 'eth0', 'up');
+    this.#set('add-br', 'br0', '--', 'set', 'bridge', 'br0', 'datapath_type=netdev');
+    this.#set('add-port', 'br0', 'eth0');
+    for (const [vlan, address] of Object.entries(addresses)) {
+      const name = `v${vlan}`;
+      const add = ['add-port', 'br0', name, `tag=${vlan}`];
+      this.#set(...add, '--', 'set', 'interface', name, 'type=internal');
+      this.#exec('ip', 'addr', 'add', `${address}/24`, 'dev', name);
+      this.#exec('ip', 'link', 'set', name, 'up');
+    }
+  }
+
   #daemon(name: string, ...args: string[]): Program {
     const files = [`--pidfile=${join(this.#folder, `${name}.pid`)}`, '--no-chdir'];
     const place = ['OVS_RUNDIR', 'OVS_LOGDIR', 'OVS_DBDIR'].map((key) => `${key}=${this.#folder}`);

@@ -321,12 +321,20 @@ test('an empty text is a switch with one unpinned adaptive worker', () => {
   });
 });
 
-const noPolicy = { isolated: false, antiSpoof: null, rateLimit: null, storm: null };
+const noPolicy = {
+  access: null,
+  trunk: null,
+  native: null,
+  isolated: false,
+  antiSpoof: null,
+  rateLimit: null,
+  storm: null,
+};
 
 test('defaults are filled in, and the bridge that a port names is made', () => {
   const { bridges, ports } = parseConfiguration(web(good));
   expect(bridges).toEqual({
-    blue: { ageing: 300, macLimit: 65_536, learn: true, flood: true, static: {} },
+    blue: { ageing: 300, macLimit: 65_536, learn: true, flood: true, vlans: false, static: {} },
   });
   expect(ports.web).toEqual({
     kind: 'memif',

@@ -64,6 +64,74 @@ test('a policy is checked, each mistake with its path', () => {
   }
 });
 
+const inVlans = (policy: object) => ({
+  bridges: { blue: { vlans: true } },
+  ...web(policy),
+});
+
+test('VLANs are checked, each mistake with its path', () => {
+  const range = 'must be a VLAN from 1 to 4094, or a range such as 200-299';
+  const cases: [options: SwitchOptions, mistake: string][] = [
+    [
+      web({ access: 100 }),
+      'ports.web.access: must not be given in bridge "blue", which has no VLANs (vlans: true)',
+    ],
+    [
+      web({ trunk: [5] }),
+      'ports.web.trunk: must not be given in bridge "blue", which has no VLANs (vlans: true)',
+    ],
+    [inVlans({ access: 0 }), 'ports.web.access: must be an integer from 1 to 4094, got 0'],
+    [inVlans({ access: 4095 }), 'ports.web.access: must be an integer from 1 to 4094, got 4095'],
+    [
+      inVlans({ access: 5, trunk: [6] }),
+      'ports.web.access: must not be given with trunk: a port is one of both',
+    ],
+    [inVlans({ native: 5 }), 'ports.web.native: must not be given without trunk'],
+    [
+      inVlans({ trunk: [] }),
+      'ports.web.trunk: must be a list of VLANs and ranges, such as [100, 200-299], got []',
+    ],
+    [inVlans({ trunk: [100, '299-200'] }), `ports.web.trunk[1]: ${range}, got "299-200"`],
+    [inVlans({ trunk: ['1-4095'] }), `ports.web.trunk[0]: ${range}, got "1-4095"`],
+    [inVlans({ trunk: ['all'] }), `ports.web.trunk[0]: ${range}, got "all"`],
+  ];
+  for (const [options, mistake] of cases) {
+    expect(mistakes(options)).toEqual([mistake]);
+  }
+  expect(mistakes(inVlans({ trunk: [100, '200-299'], native: 1 }))).toEqual([]);
+  expect(mistakes(inVlans({}))).toEqual([]);
+});
+
+test('VLANs of ports and addresses are shown, and change', async () => {
+  await using sw = await Switch.start(inVlans({ access: 100 }));
+  expect(sw.bridge('blue').vlans).toBe(true);
+  expect(sw.port('web')).toMatchObject({ access: 100, trunk: null, native: null });
+  await sw.addStaticMac('blue', one, 'web');
+  await sw.setPort('web', { trunk: [100, '200-299'] });
+  expect(sw.port('web')).toMatchObject({ access: null, trunk: [100, '200-299'], native: null });
+  await sw.addStaticMac('blue', `${one}/250`, 'web');
+  await expect(sw.addStaticMac('blue', `${one}/300`, 'web')).rejects.toThrow(
+    'the port does not carry that VLAN',
+  );
+  await expect(sw.addStaticMac('blue', one, 'web')).rejects.toThrow('name one');
+  await expect(sw.addStaticMac('blue', `${one}/4095`, 'web')).rejects.toThrow(/must be a MAC/);
+  expect(sw.macs({ mac: one }).macs).toMatchObject([
+    { mac: one, vlan: 100, port: 'web', kind: 'static' },
+    { mac: one, vlan: 250, port: 'web', kind: 'static' },
+  ]);
+  expect(sw.macs({ mac: `${one}/250` }).total).toBe(1);
+  await sw.removeMac('blue', `${one}/250`);
+  expect(sw.macs().macs.map(({ vlan }) => vlan)).toEqual([100]);
+  await sw.setPort('web', { access: 7 });
+  expect(sw.port('web')).toMatchObject({ access: 7, trunk: null });
+  await sw.addBridge('flat');
+  await expect(sw.setPort('web', { bridge: 'flat' })).rejects.toMatchObject({
+    path: 'ports.web.access',
+  });
+  await sw.setPort('web', { bridge: 'flat', access: null });
+  await expect(sw.setBridge('blue', { vlans: false })).rejects.toThrow('vlans is fixed');
+});
+
 test('a policy is shown as it was given, with numbers for amounts', async () => {
   await using sw = await Switch.start(
     web({

@@ -157,7 +157,15 @@ test('static addresses come from the configuration, stay, and go', async () => {
     bridges: { blue: { static: { [one]: 'a' } } },
     ports: { a: memif('@memswitch-test-s') },
   });
-  const entry = { bridge: 'blue', mac: one, port: 'a', kind: 'static', age: null, remote: null };
+  const entry = {
+    bridge: 'blue',
+    mac: one,
+    vlan: null,
+    port: 'a',
+    kind: 'static',
+    age: null,
+    remote: null,
+  };
   expect(sw.macs()).toEqual({ total: 1, macs: [entry] });
   expect(await sw.flushMacs()).toBe(0);
   await sw.addStaticMac('blue', two.toUpperCase(), 'a');
@@ -177,6 +185,7 @@ test('bridges are added, changed and removed', async () => {
     macLimit: 10,
     learn: true,
     flood: false,
+    vlans: false,
     macs: 0,
     ports: [],
   });

@@ -119,3 +119,55 @@ TEST("many threads together keep the limit, and agree") {
   EXPECT(entries <= kLimit);
   EXPECT_EQ(table.size(), entries);
 }
+
+TEST("an address in each VLAN is an entry of its own, wherever it lies") {
+  MacTable table(60'000, true);
+  Quota quota(kMaxMacs);
+  constexpr uint32_t kAddresses = 12;
+  const auto address = [](uint32_t n, uint16_t vlan) {
+    return with_vlan(0x02 | uint64_t{n} << 40, vlan);
+  };
+  const auto port = [](uint32_t n, uint32_t vlan) {
+    return static_cast<PortId>(1 + (n * 7919 + vlan) % (kMaxPorts - 1));
+  };
+  const auto each = [&](auto visit) {
+    for (uint32_t n = 0; n < kAddresses; ++n) {
+      for (uint16_t vlan = 1; vlan <= kMaxVlan; ++vlan) {
+        visit(address(n, vlan), port(n, vlan));
+      }
+    }
+  };
+  uint32_t refused = 0;  // both buckets were full, and no other could go
+  each([&](Mac mac, PortId at) {
+    const auto learned = table.learn(mac, table.hash_in_vlan(mac), at, quota, 1).result;
+    refused += learned == MacTable::Learned::kAdded ? 0 : 1;
+  });
+  EXPECT(refused < 20);
+  EXPECT_EQ(table.size(), kAddresses * kMaxVlan - refused);
+  uint32_t found = 0;
+  each([&](Mac mac, PortId at) {
+    const PortId known = table.find(mac, table.hash_in_vlan(mac));
+    EXPECT(known == at || known == kNoPort);
+    found += known == at ? 1 : 0;
+  });
+  EXPECT_EQ(found, table.size());
+  uint32_t seen = 0;
+  table.each([&](const MacTable::Entry& entry) {
+    const auto n = static_cast<uint32_t>((entry.mac & kMacMask) >> 40);
+    EXPECT(vlan_of(entry.mac) >= 1 && vlan_of(entry.mac) <= kMaxVlan);
+    EXPECT_EQ(entry.port, port(n, vlan_of(entry.mac)));
+    ++seen;
+  });
+  EXPECT_EQ(seen, table.size());
+  // Every second VLAN goes; the others stay where they are found.
+  table.sweep(
+      0, table.buckets(), [](const auto& entry) { return vlan_of(entry.mac) % 2 == 0; },
+      [](const auto&) {});
+  each([&](Mac mac, PortId at) {
+    const PortId known = table.find(mac, table.hash_in_vlan(mac));
+    EXPECT(known == kNoPort || (known == at && vlan_of(mac) % 2 == 1));
+  });
+  MacTable::Entry was;
+  each([&](Mac mac, PortId) { static_cast<void>(table.remove(mac, was)); });
+  EXPECT_EQ(table.size(), 0);
+}

@@ -17,12 +17,13 @@ export function configure(command: Command): void {
     .option('--mac-limit <count>', 'most addresses', wholeNumber)
     .option('--learn <true|false>', 'whether addresses are learned', yesNo)
     .option('--flood <true|false>', 'whether unknown destinations are flooded', yesNo)
+    .option('--vlans <true|false>', 'whether its ports carry VLANs', yesNo)
     .action(addBridge);
 
   withExamples(withApi(command.command('static').alias('mac')), [
     'memswitch add static 02:00:00:00:00:07 --bridge blue --port web',
   ])
-    .description('Adds a static address')
+    .description('Adds a static address; of a bridge with VLANs also as 02:00:00:00:00:01/100')
     .argument('<mac>')
     .requiredOption('--bridge <name>')
     .requiredOption('--port <name>')

@@ -41,4 +41,31 @@ inline uint32_t gather(std::byte* to, uint32_t most, const Frame& frame, const B
   return done;
 }
 
+// The same of a frame on its way out: what was looked at, the snapshot, comes first. Where a VLAN tag was put on or taken
+// off, that is so there alone.
+inline uint32_t gather_judged(std::byte* to, uint32_t most, const Burst& burst, uint16_t index) {
+  const Frame& frame = burst.frames[index];
+  uint32_t done = std::min({most, frame.length, kHeaderBytes});
+  std::memcpy(to, burst.headers[index].data(), done);
+  each_piece(burst, frame, done, most - done, [&](const std::byte* data, uint32_t size) {
+    std::memcpy(to + done, data, size);
+    done += size;
+  });
+  return done;
+}
+
+// Lets the frame's first piece begin `skip` bytes later, of which it has as many.
+inline void skip_front(const Burst& burst, Frame& frame, uint32_t skip) {
+  while (skip >= frame.first_length && frame.segments > 0) {
+    const Segment& next = burst.pieces[frame.segment];
+    skip -= frame.first_length;
+    frame.data = next.data;
+    frame.first_length = next.length;
+    ++frame.segment;
+    --frame.segments;
+  }
+  frame.data += skip;
+  frame.first_length -= skip;
+}
+
 }  // namespace memswitch
