@@ -18,6 +18,9 @@ const scenarios: [name: string, args: string[]][] = [
   ['bridge, 64 B, 1,000,000 addresses', ['bridge', '1000000', '64']],
   ['cross-connect, 64 B', ['cross-connect', '64']],
   ['flood to 8, 64 B', ['flood', '64']],
+  ['VLAN access to trunk, 64 B', ['vlan', '64']],
+  ['rate limits, 64 B', ['rate-limit', '64']],
+  ['anti-spoofing, 64 B', ['anti-spoof', '64']],
 ];
 
 /** A figure that is worse by more than this share of it is a failure. */
