@@ -45,10 +45,13 @@ export function keepsDriver(address: string): boolean {
   return sharing.includes(driverOf(address));
 }
 
-/** The kernel's interfaces over the device. */
+/** The kernel's interfaces over the device; a virtio card's are one level below. */
 export function interfacesOf(address: string): string[] {
-  const folder = join(pathOf(address), 'net');
-  return existsSync(folder) ? readdirSync(folder) : [];
+  const path = pathOf(address);
+  const below = readdirSync(path).filter((name) => /^virtio\d+$/.test(name));
+  return ['', ...below]
+    .map((name) => join(path, name, 'net'))
+    .flatMap((folder) => (existsSync(folder) ? readdirSync(folder) : []));
 }
 
 /** The IOMMU group's number; undefined where there is no IOMMU. */

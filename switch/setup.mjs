@@ -17,6 +17,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -58,6 +59,9 @@ const testPackages = [
   'clang-tidy-14',
   'clang-14',
   'libclang-rt-14-dev',
+  'busybox-static',
+  'cpio',
+  'kmod',
 ];
 
 /** Switches that only the bench harness meets, beside those of the tests. */
@@ -80,6 +84,7 @@ async function setup({ forTests, forBench }) {
   }
   if (forTests) {
     await installPackages(missingPackages(testPackages), 'the tests');
+    await prepareLab();
   }
   if (forBench) {
     await offerPackages(missingPackages(benchPackages), 'comparing with its peers');
@@ -196,6 +201,18 @@ async function offerPackages(names, purpose) {
     await installPackages(names, purpose);
   } catch (error) {
     process.stderr.write(`setup: ${error.message}\n`);
+  }
+}
+
+/** What the virtual machine of test/sriov is made of, once a user. */
+async function prepareLab() {
+  const cache = join(
+    process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'),
+    'memswitch/sriov-lab',
+  );
+  if (!['kernel', 'qemu'].every((part) => existsSync(join(cache, part)))) {
+    const lab = join(root, 'test/sriov/lab');
+    await step('kernel and QEMU for a virtual machine', lab, ['--prepare']);
   }
 }
 

@@ -112,6 +112,45 @@ if (process.argv[2] === 'crash') {
     }),
   );
   await main();
+} else if (process.argv[2] === 'virtio') {
+  const [left, right] = [host('left', '20', '10.0.0.20'), host('right', '21', '10.0.0.21')];
+  let sw;
+  check('functions are made and taken; what the card cannot set is told', async () => {
+    sw = await Switch.start();
+    const common = { kind: 'vf', pf: card, vfs: 2 };
+    const withMac = { ...common, bridge: 'left', vf: 0, mac: mac('12') };
+    await refused(sw.addPort('one', withMac), `the card ${card} refuses`, 'mac');
+    await sw.addPort('one', { ...common, bridge: 'left', vf: 0 });
+    // The one by its filters alone, the other by its being promiscuous.
+    const filters = { promiscuous: false, addresses: [mac('21')] };
+    await sw.addPort('two', { ...common, bridge: 'right', vf: 1, ...filters });
+    await sw.addPort('left', left.options);
+    await sw.addPort('right', right.options);
+    left.start();
+    right.start();
+    await until('links', () => sw.ports().every(({ link }) => link === 'up'));
+    const { driver, promiscuous } = sw.port('one').device;
+    assert(driver === 'net_virtio' && promiscuous, `${driver}, promiscuous ${promiscuous}`);
+    assert(!sw.port('two').device.promiscuous, 'promiscuous without being asked');
+  });
+
+  check('ping and TCP between functions: none lost', async () => {
+    assert(ping('left', '10.0.0.21') === 20, 'left to right');
+    const server = spawn('ip', ['netns', 'exec', 'right', 'iperf3', '-s', '-1']);
+    await until('iperf3 listens', () => inside('right', 'ss', '-Hltn', 'sport = :5201') !== '');
+    const { end } = JSON.parse(inside('left', 'iperf3', '-J', '-c', '10.0.0.21', '-t', '2'));
+    server.kill('SIGKILL');
+    assert(end.sum_received.bytes > 0, 'no bytes');
+    console.log(
+      `TCP over virtio functions in software emulation: ${(end.sum_received.bytes * 8) / 2e6} Mbit/s`,
+    );
+  });
+
+  check('closing gives the functions back', async () => {
+    await sw.close();
+    await until('virtio-pci', () => driverOf('0000:01:00.1') === 'virtio-pci', 5);
+  });
+  await main();
 } else {
   const [left, right] = [host('left', '10', '10.0.0.10'), host('right', '11', '10.0.0.11')];
   run('ip', 'addr', 'add', '10.0.0.1/24', 'dev', card);
@@ -127,6 +166,33 @@ if (process.argv[2] === 'crash') {
       await refused(disabled, `the card ${card} refuses`, 'state disable');
       await refused(vf({ device: cardAddress }), `is the interface ${card}, which is up`);
       assert(sw.ports().length === 0, 'a port is left');
+    }),
+  );
+
+  check('a function in a group with devices that others use is told', () =>
+    withSwitch({}, async (sw) => {
+      // The chipset's disk controller, in one group with its SMBus.
+      const port = { kind: 'vf', bridge: 'b', device: '0000:00:1f.2' };
+      await refused(sw.addPort('v', port), 'is in IOMMU group', 'i801_smbus', 'whole groups');
+      assert(driverOf('0000:00:1f.3') === 'i801_smbus', 'the SMBus was taken');
+    }),
+  );
+
+  check('what the card is told of a function', () =>
+    withSwitch({}, async (sw) => {
+      const port = { kind: 'vf', bridge: 'b', pf: card, vf: 1, vfs: 2 };
+      const told = () => run('ip', '-d', 'link', 'show', card).match(/vf 1 .*/)?.[0] ?? '';
+      const settings = { vlan: 100, trust: true, spoofCheck: false, rate: 300, mac: mac('12') };
+      await sw.addPort('v', { ...port, ...settings });
+      for (const word of [mac('12'), 'vlan 100', 'spoof checking off', 'trust on', '300Mbps']) {
+        assert(told().includes(word), `no "${word}" in: ${told()}`);
+      }
+      await sw.removePort('v');
+      await sw.addPort('v', { ...port, vlan: 0, trust: false, spoofCheck: true, rate: 0 });
+      for (const word of ['spoof checking on', 'trust off']) {
+        assert(told().includes(word), `no "${word}" in: ${told()}`);
+      }
+      assert(!/vlan|Mbps/.test(told()), told());
     }),
   );
 
@@ -209,8 +275,8 @@ if (process.argv[2] === 'crash') {
       await until('traffic', () => sw.port('one').tx.frames > frames + 100n);
       // In a process of its own: the kernel lets it wait until we have let go.
       spawn('sh', ['-c', `echo ${first} > /sys/bus/pci/drivers/vfio-pci/unbind`]);
+      await until('down', () => sw.port('one').link === 'down');
       await until('unbound', () => driverOf(first) === '');
-      assert(sw.port('one').link === 'down', 'the link is up');
       assert(sw.port('one').lastError === 'the device has gone away', sw.port('one').lastError);
       flood.kill('SIGKILL');
       await sw.removePort('one');
@@ -223,6 +289,29 @@ if (process.argv[2] === 'crash') {
   check('closing puts the former drivers back', async () => {
     await sw.close();
     await until('igbvf', () => driverOf(first) === 'igbvf', 5);
+  });
+
+  check('all functions taken from the card under traffic cost their ports only', async () => {
+    const ports = {
+      one: { kind: 'vf', bridge: 'left', device: first, promiscuous: false },
+      left: left.options,
+    };
+    const bridges = { left: { static: { [mac('10')]: 'left' } } };
+    await withSwitch({ bridges, ports }, async (sw) => {
+      left.start();
+      await until('links', () => sw.ports().every(({ link }) => link === 'up'));
+      const flood = spawn('ip', ['netns', 'exec', 'left', 'ping', '-q', '-f', '10.0.0.1']);
+      await until('traffic', () => sw.port('one').tx.frames > 100n);
+      spawn('sh', ['-c', `echo 0 > /sys/bus/pci/devices/${cardAddress}/sriov_numvfs`]);
+      await until('down', () => sw.port('one').link === 'down');
+      await until('gone', () => !existsSync(`/sys/bus/pci/devices/${first}`));
+      assert(sw.port('one').lastError === 'the device has gone away', sw.port('one').lastError);
+      flood.kill('SIGKILL');
+      await sw.removePort('one');
+      assert(sw.port('left').link === 'up', 'the TAP is down');
+    });
+    writeFileSync(`/sys/bus/pci/devices/${cardAddress}/sriov_numvfs`, '2');
+    await until('igbvf', () => driverOf(first) === 'igbvf');
   });
 
   check('so does the next start after a crash', async () => {
