@@ -1,5 +1,7 @@
 /** What the harness asks of a switch under test. Each is one file in peers/. */
 
+import type { End } from './device-ends.js';
+
 /** What is between the load's ports. */
 export interface Topology {
   /** Ports of the switch; the load attaches to all of them. */
@@ -15,6 +17,8 @@ export interface Topology {
   addresses: number;
   /** Longest frame, in bytes without checksum. */
   largest: number;
+  /** What is at the two ports; default: the load's memif at all. */
+  ends?: [End, End];
   /** How a switch that knows better than to spin waits for frames. */
   polling: 'busy' | 'adaptive' | 'interrupt';
 }
@@ -38,6 +42,8 @@ export interface Running {
   pids: number[];
   /** The socket of its HTTP API, if it has one. */
   api?: string;
+  /** Frames that have left by port 1, where the load is not there to count them. */
+  arrived?(): Promise<number>;
   pause(): void;
   resume(): void;
   stop(): Promise<void>;

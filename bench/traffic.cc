@@ -81,8 +81,8 @@ Options parse(int argc, char** argv) {
   }
   o.endpoints.assign(argv + optind, argv + argc);
   o.active = o.active == 0 ? o.endpoints.size() : o.active;
-  if (o.active < 2 || o.active > o.endpoints.size()) {
-    die("traffic: needs two endpoints or more, and no more of them active than there are");
+  if (o.active > o.endpoints.size()) {
+    die("traffic: no more endpoints can be active than there are");
   }
   return o;
 }
@@ -176,7 +176,7 @@ class Traffic {
     const auto start = Clock::now();
     const Counts counts = move(seconds, rate, stamp);
     const double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
-    const uint64_t late = settle();
+    const uint64_t late = lanes_.empty() ? 0 : settle();
     report(counts, late, elapsed);
   }
 
@@ -253,6 +253,12 @@ class Traffic {
       lanes_.push_back({ports_[from].get(), address_of(from), address_of(to)});
       sinks_.push_back(ports_[to].get());
     };
+    if (pattern == "receive") {
+      for (size_t i = 0; i < active_; ++i) {
+        sinks_.push_back(ports_[i].get());
+      }
+      return;
+    }
     if (pattern == "flood") {
       lanes_.push_back({ports_[0].get(), address_of(0), kBroadcast});
       for (size_t i = 1; i < active_; ++i) {
@@ -517,7 +523,7 @@ template <typename Port, typename Attach>
 
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
-  if (options.endpoints[0].starts_with("packet:")) {
+  if (!options.endpoints.empty() && options.endpoints[0].starts_with("packet:")) {
     serve<bench::PacketSocket>(options, [&](const std::string& interface) {
       return std::make_unique<bench::PacketSocket>(interface, options.largest);
     });

@@ -4,7 +4,8 @@ import { createInterface } from 'node:readline';
 import type { Running, Topology } from './peer.js';
 import { built, Program } from './programs.js';
 
-export type Pattern = 'one-way' | 'both-ways' | 'flood';
+/** `receive`: nothing is sent; what comes is taken. */
+export type Pattern = 'one-way' | 'both-ways' | 'flood' | 'receive';
 
 export interface RunOptions {
   seconds: number;

@@ -2,8 +2,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { version } from '../../switch/status.js';
+import { DeviceEnds, replayed } from '../device-ends.js';
 import type { Peer, Place, Running, Topology } from '../peer.js';
-import { Program, range, root } from '../programs.js';
+import { Program, range, root, run } from '../programs.js';
 
 export const memswitch: Peer = builtIn(root, 'memswitch', version);
 
@@ -40,25 +41,47 @@ function cannot({ forwarding, ports }: Topology): string | undefined {
 
 async function start(cli: string, topology: Topology, place: Place): Promise<Running> {
   const api = join(place.folder, 'api.sock');
+  const ends = topology.ends && new DeviceEnds(topology.ends, topology.largest, place);
   const file = join(place.folder, 'config.json');
-  writeFileSync(file, JSON.stringify(configuration(topology, place)));
+  writeFileSync(file, JSON.stringify(configuration(topology, place, ends)));
   const args = [cli, 'run', '--config', file, '--api', api];
   const program = new Program(process.execPath, args, { cpu: place.loadCpu });
   await program.until(() => program.output.includes('memswitch ready'));
+  const show = ['show', 'ports', 'p1', '--json', '--api', api];
   return {
-    endpoints: range(topology.ports).map((id) => `memif:${join(place.folder, 'msw.sock')},${id}`),
+    endpoints: range(topology.ports)
+      .filter((id) => (ends?.ends[id] ?? 'memif') === 'memif')
+      .map((id) => `memif:${join(place.folder, 'msw.sock')},${id}`),
+    ...(ends?.ends[1] !== 'memif' &&
+      ends && {
+        arrived: async () =>
+          ends.arrived() ?? Number(JSON.parse(run(process.execPath, [cli, ...show])).tx.frames),
+      }),
     queues: 1,
     pids: [program.pid],
     api,
     pause: () => program.pause(),
     resume: () => program.resume(),
-    stop: () => program.stop(),
+    async stop() {
+      await program.stop();
+      ends?.remove();
+    },
   };
 }
 
-function configuration(topology: Topology, { folder, switchCpu }: Place) {
+function configuration(topology: Topology, { folder, switchCpu }: Place, ends?: DeviceEnds) {
   const socket = join(folder, 'msw.sock');
-  const port = (id: number) => [`p${id}`, { kind: 'memif', bridge: 'b', socket, id }];
+  const options = (id: number) => {
+    switch (ends?.ends[id] ?? 'memif') {
+      case 'memif':
+        return { kind: 'memif', socket, id };
+      case 'af_xdp':
+        return { kind: 'kernel', driver: 'af_xdp', interface: ends?.interfaces[id] };
+      default:
+        return { kind: 'ethdev', devargs: ends?.devargs(id) };
+    }
+  };
+  const port = (id: number) => [`p${id}`, { ...options(id), bridge: 'b' }];
   return {
     workers: [{ cpu: switchCpu }],
     polling: topology.polling,
@@ -66,6 +89,7 @@ function configuration(topology: Topology, { folder, switchCpu }: Place) {
       b: {
         // Both ends' addresses.
         macLimit: Math.min(topology.addresses * topology.active + 1000, 4_000_000),
+        ...(ends && { static: { [replayed.destination]: 'p1' } }),
         learn: topology.forwarding !== 'cross-connect',
       },
     },

@@ -1,6 +1,7 @@
 /** Open vSwitch with DPDK: a userspace bridge with action NORMAL (learning) over net_memif. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { DeviceEnds } from '../device-ends.js';
 import { freeHugePages } from '../huge-pages.js';
 import type { Peer, Place, Topology } from '../peer.js';
 import { Program, range, run } from '../programs.js';
@@ -40,6 +41,7 @@ export const ovs: Peer = {
       : 'needs a flow for each address and keeps 200,000 at most';
   },
   async start(topology, place) {
+    const ends = topology.ends && new DeviceEnds(topology.ends, topology.largest, place);
     const database = await startDatabase(place);
     const control = new Control(place);
     control.configure(place);
@@ -48,21 +50,34 @@ export const ovs: Peer = {
     // In a network namespace of its own, for it makes persistent interfaces with names that every OVS uses.
     const command = ['--net', vswitchd, socket, ...options];
     const program = new Program('unshare', command, { env: environment(place) });
+    const isLoad = (port: number) => (ends?.ends[port] ?? 'memif') === 'memif';
     try {
       await program.until(() => existsSync(join(place.folder, 'vswitchd.ctl')));
       control.addBridge(topology);
-      const sockets = range(topology.ports).map((port) => control.addPort(port, place));
+      for (const name of ends?.interfaces.filter((interface_) => interface_ !== '') ?? []) {
+        run('ip', ['link', 'set', name, 'netns', String(program.pid)]);
+        run('nsenter', ['-t', String(program.pid), '-n', 'ip', 'link', 'set', name, 'up']);
+      }
+      for (const port of range(topology.ports).filter((one) => !isLoad(one))) {
+        control.addDevice(port, ends?.devargs(port) ?? '');
+      }
+      const sockets = range(topology.ports)
+        .filter(isLoad)
+        .map((port) => control.addPort(port, place));
       await program.until(() => sockets.every(existsSync), 40);
       return {
         endpoints: sockets.map((path) => `memif:${path}`),
         // Its threads transmit on queue ids of their own: with one queue everything ends in ovs_tx_failure_drops.
         queues: 2,
+        ...(ends?.ends[1] !== 'memif' &&
+          ends && { arrived: async () => ends.arrived() ?? control.sent(1) }),
         pids: [program.pid, database.pid],
         pause: () => program.pause(),
         resume: () => program.resume(),
         async stop() {
           await program.stop();
           await database.stop();
+          ends?.remove();
         },
       };
     } catch (error) {
@@ -136,6 +151,20 @@ class Control {
       ...options,
     );
     return socket;
+  }
+
+  addDevice(port: number, devargs: string): void {
+    const options = ['type=dpdk', `options:dpdk-devargs="${devargs}"`];
+    const name = `p${port}`;
+    this.#vsctl('add-port', 'br0', name, '--', 'set', 'Interface', name, ...options);
+  }
+
+  /** Frames that left by a port, as it tells itself. */
+  sent(port: number): number {
+    const target = join(this.#place.folder, 'vswitchd.ctl');
+    const text = run('ovs-appctl', ['-t', target, 'dpctl/show', '-s'], environment(this.#place));
+    const [, counts = ''] = text.split(`: p${port} (`);
+    return Number(/TX packets:(\d+)/.exec(counts)?.[1]);
   }
 
   #vsctl(...args: string[]): void {

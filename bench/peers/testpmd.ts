@@ -1,6 +1,7 @@
 /** DPDK's testpmd between net_memif servers, in two of its modes. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { DeviceEnds } from '../device-ends.js';
 import { freeHugePages } from '../huge-pages.js';
 import type { Peer, Topology } from '../peer.js';
 import { onPath, Program, range, run } from '../programs.js';
@@ -23,7 +24,9 @@ function testpmd(name: string, mode: string, what: string): Peer {
       }
       return ports <= 32 ? undefined : 'DPDK takes 32 ports';
     },
-    async start(topology, { folder, switchCpu, loadCpu }) {
+    async start(topology, place) {
+      const { folder, switchCpu, loadCpu } = place;
+      const ends = topology.ends && new DeviceEnds(topology.ends, topology.largest, place);
       const sockets = range(topology.ports).map((port) => join(folder, `${port}.sock`));
       const eal = ['--lcores', `0@${loadCpu},1@${switchCpu}`, ...memory(), ...drivers()];
       const app = [
@@ -32,20 +35,39 @@ function testpmd(name: string, mode: string, what: string): Peer {
         '--disable-link-check',
         '--no-mlockall',
       ];
-      const args = [...eal, ...sockets.flatMap(device), '--', ...app, ...buffers(topology)];
+      const isLoad = (port: number) => (ends?.ends[port] ?? 'memif') === 'memif';
+      const vdevs = sockets.map((socket, port) =>
+        isLoad(port) ? device(socket, port) : `--vdev=${ends?.devargs(port)}`,
+      );
+      const ask = ends === undefined ? [] : ['-i'];
+      const args = [...eal, ...vdevs, '--', ...app, ...buffers(topology), ...ask];
       // Its lines come when they are written, not when a buffer is full.
       const program = new Program('stdbuf', ['-oL', 'dpdk-testpmd', ...args]);
-      await program.until(() => program.output.includes('Press enter to exit'));
+      await program.until(() => /Press enter to exit|testpmd> /.test(program.output));
       return {
-        endpoints: sockets.map((socket) => `memif:${socket}`),
+        endpoints: sockets.filter((_, port) => isLoad(port)).map((socket) => `memif:${socket}`),
+        ...(ends?.ends[1] !== 'memif' &&
+          ends && { arrived: async () => ends.arrived() ?? (await sent(program)) }),
         queues: 1,
         pids: [program.pid],
         pause: () => program.pause(),
         resume: () => program.resume(),
-        stop: () => program.stop(),
+        async stop() {
+          await program.stop();
+          ends?.remove();
+        },
       };
     },
   };
+}
+
+/** Frames that left by port 1, as it tells itself. */
+async function sent(program: Program): Promise<number> {
+  program.output = '';
+  program.child.stdin?.write('show port stats 1\n');
+  const told = () => /TX-packets: (\d+)[\s\S]*testpmd> /.exec(program.output)?.[1];
+  await program.until(() => told() !== undefined);
+  return Number(told());
 }
 
 function memory(): string[] {
@@ -56,7 +78,7 @@ function memory(): string[] {
 
 function drivers(): string[] {
   const folder = readdirSync(folders).find((name) => name.startsWith('pmds-')) ?? '';
-  const names = ['net_memif', 'mempool_ring', 'bus_vdev'];
+  const names = ['net_memif', 'net_pcap', 'net_null', 'net_af_xdp', 'mempool_ring', 'bus_vdev'];
   return names.flatMap((name) => ['-d', join(folders, folder, `librte_${name}.so`)]);
 }
 

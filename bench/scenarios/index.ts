@@ -1,5 +1,6 @@
 /** All scenarios, in the order of a run: those of one topology next to each other, for their peers stay up meanwhile. */
 import type { Scenario } from '../scenario.js';
+import { devices } from './devices.js';
 import { idle, wake } from './idle.js';
 import { latencies } from './latency.js';
 import { memory } from './memory.js';
@@ -24,4 +25,5 @@ export const scenarios: Scenario[] = [
   scrape,
   idle,
   wake,
+  ...devices,
 ];

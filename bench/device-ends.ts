@@ -1,0 +1,93 @@
+/**
+ * Ports over devices, for scenarios that are about those: what is at each end of the switch, as all peers that are built on
+ * DPDK name it, and how frames are counted that leave by something that is not the load's.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Place } from './peer.js';
+import { run } from './programs.js';
+
+/**
+ * `memif`: the load. `replay`: net_pcap, which sends a recording of 1,024 frames over and over. `af_xdp`: one end of a veth
+ * pair. `sink`: net_null, which drops what it gets.
+ */
+export type End = 'memif' | 'replay' | 'af_xdp' | 'sink';
+
+/** Of the frames of a recording: those of traffic.cc, from its port 0 to its port 1. */
+export const replayed = { destination: '06:00:01:00:00:00', source: '06:00:00:00:00:00' };
+
+const frames = 1024;
+const etherType = 0x88b5;
+
+/** Names are unique in the network namespace: of this process, which has one lane of a peer at a time. */
+let made = 0;
+
+export class DeviceEnds {
+  readonly ends: End[];
+  readonly interfaces: string[];
+  readonly #recording: string;
+
+  constructor(ends: End[], size: number, { folder }: Place) {
+    this.ends = ends;
+    this.#recording = join(folder, 'replay.pcap');
+    if (ends.includes('replay')) {
+      writeFileSync(this.#recording, recording(size));
+    }
+    this.interfaces = ends.map((end) => (end === 'af_xdp' ? makePair() : ''));
+  }
+
+  /** The kernel's own count of what came out of the far end of the pair; undefined where there is none. */
+  arrived(): number | undefined {
+    const name = this.interfaces.find((interface_) => interface_ !== '');
+    return name === undefined
+      ? undefined
+      : Number(readFileSync(`/sys/class/net/${name}p/statistics/rx_packets`, 'utf8'));
+  }
+
+  /** DPDK's arguments for the device at an end. */
+  devargs(port: number): string {
+    switch (this.ends[port]) {
+      case 'replay':
+        return `net_pcap${port},rx_pcap=${this.#recording},infinite_rx=1`;
+      case 'af_xdp':
+        return `net_af_xdp${port},iface=${this.interfaces[port]}`;
+      default:
+        return `net_null${port},no-rx=1`;
+    }
+  }
+
+  remove(): void {
+    // Not where one went with the network namespace that it was in.
+    for (const far of this.interfaces.map((name) => `${name}p`)) {
+      if (existsSync(`/sys/class/net/${far}`)) {
+        run('ip', ['link', 'del', far]);
+      }
+    }
+  }
+}
+
+function makePair(): string {
+  const name = `bx${process.pid}${made++}`;
+  run('ip', ['link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`]);
+  for (const end of [name, `${name}p`]) {
+    writeFileSync(`/proc/sys/net/ipv6/conf/${end}/disable_ipv6`, '1');
+    run('ip', ['link', 'set', end, 'up']);
+  }
+  return name;
+}
+
+/** A capture file (pcap, LINKTYPE_ETHERNET). */
+function recording(size: number): Buffer {
+  const head = Buffer.alloc(24);
+  [0xa1b2c3d4, 0x0004_0002, 0, 0, 65_535, 1].forEach((word, index) => {
+    head.writeUInt32LE(word, index * 4);
+  });
+  const record = Buffer.alloc(16 + size);
+  record.writeUInt32LE(size, 8);
+  record.writeUInt32LE(size, 12);
+  const bytes = (mac: string) => Buffer.from(mac.replaceAll(':', ''), 'hex');
+  bytes(replayed.destination).copy(record, 16);
+  bytes(replayed.source).copy(record, 22);
+  record.writeUInt16BE(etherType, 28);
+  return Buffer.concat([head, ...Array.from({ length: frames }, () => record)]);
+}
