@@ -184,6 +184,7 @@
           ],
           'sources': [
             'native/control/buffers.cc',
+            'native/control/device.cc',
             'native/control/devices.cc',
             'native/control/drivers.cc',
             'native/control/eal.cc',

@@ -49,6 +49,11 @@ export const station = z
   .string({ error: stationError })
   .regex(/^(?!(00:){5}00$)[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i, { error: stationError });
 
+/** The same as native code has it, first byte highest. */
+export function stationNumber(mac: string): bigint {
+  return BigInt(`0x${mac.replaceAll(':', '')}`);
+}
+
 /** Name of a bridge or a port: it stands in tables, labels of metrics and paths of the API. */
 export const name = z
   .string({ error: 'must be a name' })

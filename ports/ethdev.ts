@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { type NativeDeviceOptions, type NativeKindOptions, native } from '../switch/native.js';
-import { flag, integer, netns } from './checks.js';
+import { flag, integer, netns, station, stationNumber } from './checks.js';
 import { type CommonOptions, commonFields, type PortKind } from './kind.js';
 
 const { limits } = native;
@@ -24,6 +24,11 @@ export interface DeviceOptions extends CommonOptions {
   netns?: string | number | undefined;
   /** Whether to take frames to any address, as a bridge must; a VF may need `trust` for it. Default true. */
   promiscuous?: boolean | undefined;
+  /**
+   * Addresses of stations, beside the device's own, that it takes frames to (MAC filters): for a device that is not
+   * promiscuous, those behind the bridge's other ports. At most 256, and no more than the device has filters. Default none.
+   */
+  addresses?: string[] | undefined;
 }
 
 /** A port over any device of DPDK. */
@@ -42,6 +47,11 @@ export const deviceFields = {
   ringSize: integer(32, limits.deviceRing).default(1024).describe('Descriptors in each queue'),
   netns: netns.optional().describe('Network namespace of the device'),
   promiscuous: flag().default(true).describe('Whether to take frames to any address'),
+  addresses: z
+    .array(station, { error: 'must be a list of addresses' })
+    .max(256, { error: 'must be at most 256 addresses' })
+    .default([])
+    .describe('Stations that frames are taken to, beside the device itself'),
 };
 
 const schema = z.strictObject({
@@ -65,9 +75,19 @@ export function deviceToNative(
   below: Partial<Pick<NativeDeviceOptions, 'interface' | 'makesInterface' | 'mac'>> = {},
 ) {
   const { macLimit, mtu, polling = '', queues, ringSize, netns = '', promiscuous } = options;
+  const addresses = options.addresses.map(stationNumber);
   const same = { interface: '', makesInterface: false, mac: 0n, ...below };
   const deviceMtu = mtu > limits.deviceMtu ? 0 : mtu;
-  const ethdev = { devargs, netns, queues, ringSize, mtu: deviceMtu, promiscuous, ...same };
+  const ethdev = {
+    devargs,
+    netns,
+    queues,
+    ringSize,
+    mtu: deviceMtu,
+    promiscuous,
+    addresses,
+    ...same,
+  };
   return { kind: 'ethdev', bridge, macLimit, mtu, polling, ethdev } satisfies NativeKindOptions;
 }
 

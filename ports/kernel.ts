@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { native } from '../switch/native.js';
-import { integer, oneOf, station } from './checks.js';
+import { integer, oneOf, station, stationNumber } from './checks.js';
 import { type DeviceOptions, deviceFields, deviceToNative } from './ethdev.js';
 import type { PortKind } from './kind.js';
 
@@ -78,10 +78,10 @@ function devargsOf(options: Kernel): string {
 }
 
 /** A TAP gets its address by devargs: its driver sets it again whenever it starts. */
-function below({ driver, interface: name, mac = '0' }: Kernel) {
+function below({ driver, interface: name, mac }: Kernel) {
   return driver === 'tap'
     ? { interface: name, makesInterface: true }
-    : { interface: name, mac: BigInt(`0x${mac.replaceAll(':', '')}`) };
+    : { interface: name, mac: mac === undefined ? 0n : stationNumber(mac) };
 }
 
 export const kernel = {

@@ -124,6 +124,8 @@ export interface NativeDeviceOptions {
   mtu: number;
   /** Whether to ask for frames to any address; a device may refuse. */
   promiscuous: boolean;
+  /** Of stations, beside its own, that it takes frames to; first byte highest. */
+  addresses: bigint[];
 }
 
 export interface NativeTapOptions {

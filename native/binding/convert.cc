@@ -254,6 +254,14 @@ void add_memif_options(const Napi::Object& memif, PortOptions& port) {
       static_cast<uint32_t>(number(memif.Get("bufferSize"), "bufferSize", 64, 65535));
 }
 
+std::vector<uint64_t> addresses(const Napi::Array& list) {
+  std::vector<uint64_t> numbers;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    numbers.push_back(mac_number(mac(list.Get(i))));
+  }
+  return numbers;
+}
+
 DeviceOptions device_options(const Napi::Object& device) {
   return {
       .devargs = text(device.Get("devargs"), "devargs", kMaxDevargs),
@@ -266,6 +274,7 @@ DeviceOptions device_options(const Napi::Object& device) {
           static_cast<uint16_t>(number(device.Get("ringSize"), "ringSize", 32, kMaxDeviceRing)),
       .mtu = static_cast<uint16_t>(number(device.Get("mtu"), "mtu", 0, kMaxDeviceMtu)),
       .promiscuous = boolean(device.Get("promiscuous"), "promiscuous"),
+      .addresses = addresses(device.Get("addresses").As<Napi::Array>()),
   };
 }
 

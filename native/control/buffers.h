@@ -24,18 +24,24 @@ struct PoolNeeds {
   int node = 0;       // SOCKET_ID_ANY: any
 };
 
-Status make_pool(const PoolNeeds& needs, Pool& pool);
-
-// Pools whose device was closed.
-class RetiredPools {
+// All of the process; under their owner's lock.
+class Pools {
  public:
-  void add(Pool pool) { pools_.push_back(std::move(pool)); }
-  // Frees those that are whole again.
+  // It stays with us.
+  Status make(const PoolNeeds& needs, rte_mempool*& pool);
+  // Its device was closed: it is freed when it is whole again.
+  void retire(rte_mempool* pool);
   void sweep();
-  [[nodiscard]] const std::vector<Pool>& pools() const { return pools_; }
+
+  [[nodiscard]] uint32_t count() const {
+    return static_cast<uint32_t>(active_.size() + retired_.size());
+  }
+  // Buffers that are out now.
+  [[nodiscard]] uint32_t used() const;
 
  private:
-  std::vector<Pool> pools_;
+  std::vector<Pool> active_;
+  std::vector<Pool> retired_;
 };
 
 }  // namespace memswitch

@@ -25,6 +25,7 @@ struct DeviceOptions {
   uint16_t ring_size = 1024;     // descriptors of each; rounded to what the device takes
   uint16_t mtu = 0;              // 0: as it is
   bool promiscuous = true;
+  std::vector<uint64_t> addresses{};  // it also takes frames to these; first byte highest
 };
 
 struct DeviceState {

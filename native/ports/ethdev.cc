@@ -64,8 +64,9 @@ void view(rte_mbuf& buffer, Frame& frame, Burst& burst) {
 
 // --- receive -------------------------------------------------------------------------------------------------------
 
-EthdevRxQueue::EthdevRxQueue(Port& port, uint16_t device, uint16_t queue, Wake wake, int fd)
-    : RxQueue(port), device_(device), queue_(queue), wake_(wake), fd_(fd) {
+EthdevRxQueue::EthdevRxQueue(Port& port, uint16_t device, uint16_t queue, uint16_t most, Wake wake,
+                             int fd)
+    : RxQueue(port), device_(device), queue_(queue), most_(most), wake_(wake), fd_(fd) {
   if (wake == Wake::kTimer) {
     timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   }
@@ -74,7 +75,7 @@ EthdevRxQueue::EthdevRxQueue(Port& port, uint16_t device, uint16_t queue, Wake w
 bool EthdevRxQueue::receive(Burst& burst) {
   register_thread();
   std::array<rte_mbuf*, kBurst> buffers;
-  const uint16_t count = rte_eth_rx_burst(device_, queue_, buffers.data(), kBurst);
+  const uint16_t count = rte_eth_rx_burst(device_, queue_, buffers.data(), most_);
   if (count == 0) {
     return false;
   }

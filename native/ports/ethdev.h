@@ -26,8 +26,9 @@ enum class Wake : uint8_t {
 
 class EthdevRxQueue final : public RxQueue {
  public:
-  // `fd`: what wakes, of an interrupt or a descriptor; it stays the driver's.
-  EthdevRxQueue(Port& port, uint16_t device, uint16_t queue, Wake wake, int fd);
+  // `most`: frames at once, so that the pieces of the longest all have room in a burst. `fd`: what wakes, of an interrupt or
+  // a descriptor; it stays the driver's.
+  EthdevRxQueue(Port& port, uint16_t device, uint16_t queue, uint16_t most, Wake wake, int fd);
 
   bool receive(Burst& burst) override;
   void release(const Burst& burst) override;
@@ -42,6 +43,7 @@ class EthdevRxQueue final : public RxQueue {
 
   const uint16_t device_;
   const uint16_t queue_;
+  const uint16_t most_;
   const Wake wake_;
   const int fd_;
   UniqueFd timer_;

@@ -1,4 +1,6 @@
 /** Ports over devices that DPDK makes of nothing: content, counts, removal, leaks, and words when it fails. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PortOptions, Switch, SwitchError } from 'memswitch';
 import { describe, expect, test } from 'vitest';
@@ -7,6 +9,9 @@ import { folder, memif, until } from '../switch/support.js';
 import { frame, lacksDpdk, readCapture, uniqueName, writeCapture } from './support.js';
 
 const why = lacksDpdk();
+const isRoot = process.getuid?.() === 0;
+const base = '/usr/lib/x86_64-linux-gnu/dpdk';
+const drivers = join(base, existsSync(base) ? (readdirSync(base)[0] ?? '') : '');
 
 function ethdev(devargs: string, more: object = {}): PortOptions {
   return { kind: 'ethdev', bridge: 'blue', devargs, ...more } as PortOptions;
@@ -147,6 +152,45 @@ describe.skipIf(why !== undefined)(`ethdev${why === undefined ? '' : `: ${why}`}
     expect(native.deviceBuffers().pools).toBe(1);
     await sw.removePort('out');
     expect(native.deviceBuffers()).toEqual({ pools: 0, used: 0 });
+  });
+
+  test('a device that is not promiscuous takes frames to the addresses that it is told', async () => {
+    const addresses = ['02:00:00:00:00:01', '02:00:00:00:00:02'];
+    await using sw = await Switch.start({
+      ports: { a: ethdev('net_null_a', { promiscuous: false }) },
+    });
+    expect(sw.port('a').device?.promiscuous).toBe(false);
+    // net_null has no filters; those of a virtual function are in test/sriov.
+    const refused = sw.addPort('b', ethdev('net_null_b', { promiscuous: false, addresses }));
+    await expect(refused).rejects.toMatchObject({ code: 'SYSTEM' });
+    await expect(refused).rejects.toThrow(
+      'cannot set the filters of net_null_b: Operation not supported',
+    );
+    const wrong = sw.addPort('b', ethdev('net_null_b', { addresses: ['01:00:5e:00:00:01'] }));
+    await expect(wrong).rejects.toThrow('ports.b.addresses[0]: must be the address of one station');
+    expect(native.deviceBuffers().pools).toBe(1);
+  });
+
+  test.skipIf(isRoot)(
+    'needs root: a DPDK that cannot start leaves the switch as it was',
+    () => undefined,
+  );
+  test.runIf(isRoot)('a DPDK that cannot start leaves the switch as it was', () => {
+    // In a process and a mount namespace of its own, where DPDK's folder of drivers is empty.
+    const child = join(import.meta.dirname, 'eal-child.mjs');
+    const script = `mount -t tmpfs none ${drivers} && exec "$0" "$1"`;
+    const { stdout, stderr } = spawnSync(
+      'unshare',
+      ['-m', 'sh', '-c', script, process.execPath, child],
+      {
+        encoding: 'utf8',
+      },
+    );
+    expect(JSON.parse(stdout || '{}'), stderr).toEqual({
+      refused: expect.stringMatching(/DPDK.*: .*memswitch doctor/),
+      code: 'SYSTEM',
+      links: ['up', 'up'],
+    });
   });
 
   test('a switch that closes gives its devices back', async () => {

@@ -1,4 +1,5 @@
 /** Ports over interfaces of the Linux kernel, with real ping and TCP between network namespaces. */
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { type PortOptions, Switch } from 'memswitch';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -59,6 +60,44 @@ describe.skipIf(why !== undefined)(`kernel${why === undefined ? '' : `: ${why}`}
     expect(left.exec('ip', '-br', 'link')).not.toContain('eth0');
   });
 
+  test('tap: flows are spread over queues, and queues over workers', {
+    timeout: 60_000,
+  }, async () => {
+    const [left, right] = [new Namespace(), new Namespace()];
+    await using sw = await Switch.start({
+      workers: 2,
+      ports: {
+        left: kernel('tap', 'eth0', { netns: left.name, queues: 2 }),
+        right: kernel('tap', 'eth0', { netns: right.name, queues: 2 }),
+      },
+    });
+    left.address('eth0', here);
+    right.address('eth0', there);
+    await until('links', () => sw.ports().every(({ link }) => link === 'up'));
+    expect(sw.port('left').device).toMatchObject({ queues: 2 });
+    expect(await left.tcp(right, there, '4M', '-P', '8')).toBeGreaterThan(0);
+    // Each of eight flows and its answers hash to one of two queues.
+    expect(sw.workers().map(({ frames }) => frames > 100n)).toEqual([true, true]);
+    await until('balance', () => {
+      const { rx, tx, copies, drops } = sw.status();
+      return rx.frames + copies === tx.frames + drops;
+    });
+  });
+
+  test('tap: goes with its port, also when a program that was started meanwhile lives on', async () => {
+    const inside = new Namespace();
+    await using sw = await Switch.start({
+      ports: { a: kernel('tap', 'eth0', { netns: inside.name }) },
+    });
+    const child = spawn('sleep', ['60']);
+    onTestFinished(() => {
+      child.kill();
+    });
+    expect(inside.exec('ip', '-br', 'link')).toContain('eth0');
+    await sw.removePort('a');
+    expect(inside.exec('ip', '-br', 'link')).not.toContain('eth0');
+  });
+
   test('tap: an idle worker sleeps, and wakes for a frame', async () => {
     const [left, right] = [new Namespace(), new Namespace()];
     await using sw = await Switch.start({
@@ -91,7 +130,7 @@ describe.skipIf(why !== undefined)(`kernel${why === undefined ? '' : `: ${why}`}
     right.address('eth0', there);
     await until('links', () => sw.ports().every(({ link }) => link === 'up'));
     expect(left.ping(there, 1000)).toBe(1000);
-    expect(await left.tcp(right, there)).toBeGreaterThan(0);
+    expect(await left.tcp(right, there, '2M')).toBeGreaterThan(0);
     await until('balance', () => {
       const { rx, tx, copies, drops } = sw.status();
       return rx.frames + copies === tx.frames + drops;

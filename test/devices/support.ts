@@ -101,13 +101,13 @@ export class Namespace {
     return this.exec('sh', '-c', script).includes('yes');
   }
 
-  /** Bytes that TCP brought from here to there within some seconds. */
-  async tcp(to: Namespace, address: string, seconds = 3): Promise<number> {
+  /** Sends so many bytes by TCP, however long that takes; the bytes that were there when the last was sent. */
+  async tcp(to: Namespace, address: string, bytes = '30M', ...more: string[]): Promise<number> {
     const server = to.start('iperf3', '-s', '-1');
     while (to.exec('ss', '-Hltn', 'sport = :5201') === '') {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    const client = this.start('iperf3', '-J', '-c', address, '-t', `${seconds}`);
+    const client = this.start('iperf3', '-J', '-c', address, '-n', bytes, ...more);
     const { output } = await client.finished();
     await server.finished();
     return JSON.parse(output).end.sum_received.bytes;

@@ -205,8 +205,7 @@ class Bench {
 
  private:
   struct OneWorker {
-    OneWorker(Shared& shared, uint16_t index)
-        : worker(index, Polling::kBusy, shared, ports.data(), own) {}
+    OneWorker(Shared& shared, uint16_t index) : worker(index, shared, ports.data(), own) {}
     std::vector<PortCounters> ports = std::vector<PortCounters>(kMaxPorts);
     WorkerCounters own;
     Worker worker;
@@ -248,13 +247,14 @@ TEST("from device to device the buffer changes hands") {
   RingDevice& out = bench.add();
   bench.place(2, *out.port);
   std::vector<rte_mbuf*> sent;
-  for (uint8_t i = 0; i < kBurst; ++i) {
+  constexpr uint8_t kFrames = 100;
+  for (uint8_t i = 0; i < kFrames; ++i) {
     sent.push_back(in.put(frame(2, 1, 60 + i, i)));
   }
-  EXPECT_EQ(bench.poll(in), kBurst);
-  EXPECT_EQ(in.used(), kBurst);
+  EXPECT_EQ(bench.poll(in), kFrames);
+  EXPECT_EQ(in.used(), kFrames);
   EXPECT_EQ(out.used(), 0);
-  for (uint8_t i = 0; i < kBurst; ++i) {
+  for (uint8_t i = 0; i < kFrames; ++i) {
     rte_mbuf* got = out.take();
     EXPECT(got == sent[i]);
     EXPECT(bytes_of(got) == frame(2, 1, 60 + i, i));
@@ -399,6 +399,22 @@ TEST("what a full device does not take is dropped with its buffer: ring_full") {
   while (rte_mbuf* got = out.take()) {
     rte_pktmbuf_free(got);
   }
+  EXPECT_EQ(in.used(), 0);
+  bench.expect_balance();
+}
+
+TEST("a burst of the longest frames, in several buffers each, has room for all their pieces") {
+  Bench bench;
+  RingDevice& in = bench.add({.mtu = 9000});
+  Memory& out = bench.add_memory();
+  bench.place(2, out);
+  constexpr size_t kFrames = 400;
+  for (size_t i = 0; i < kFrames; ++i) {
+    in.put_chained(frame(2, 1, 9014), 2048);
+  }
+  while (bench.poll(in) > 0) {
+  }
+  EXPECT_EQ(out.seen.size(), kFrames);
   EXPECT_EQ(in.used(), 0);
   bench.expect_balance();
 }
