@@ -18,6 +18,20 @@ function tap(pod: Namespace, more: object = {}) {
 }
 
 describe.skipIf(why !== undefined)(`modes${why === undefined ? '' : `: ${why}`}`, () => {
+  test('private: containers reach the uplink, and not each other', async () => {
+    const [one, two, uplink] = [new Namespace(), new Namespace(), new Namespace()];
+    const isolated = { isolated: true };
+    await using _ = await Switch.start({
+      ports: { one: tap(one, isolated), two: tap(two, isolated), uplink: tap(uplink) },
+    });
+    one.address('eth0', '10.89.0.1');
+    two.address('eth0', '10.89.0.2');
+    uplink.address('eth0', '10.89.0.9');
+    await reaches(one, '10.89.0.9');
+    await reaches(two, '10.89.0.9');
+    expect(() => one.ping('10.89.0.2', 3, '-W', '1')).toThrow(/0 received/);
+  });
+
   test('ipvlan l2: several IP addresses behind one MAC', async () => {
     const [one, two] = [new Namespace(), new Namespace()];
     await using sw = await Switch.start({ ports: { one: tap(one), two: tap(two) } });

@@ -205,15 +205,23 @@ export class NetworkDriver {
       ...(owner !== undefined && { owner: whole(owner, 'owner') }),
       ...(group !== undefined && { group: whole(group, 'group') }),
       ...(queues !== undefined && { queues: whole(queues, 'queues') }),
+      ...(option('isolated') === 'true' && { port: { isolated: true } }),
     };
   }
 }
 
 const prefix = 'docker:';
 
-const networkOptions = ['bridge', 'kind', 'mtu', 'folder', 'owner', 'group', 'queues'].map(
-  (name) => `memswitch.${name}`,
-);
+const networkOptions = [
+  'bridge',
+  'kind',
+  'mtu',
+  'folder',
+  'owner',
+  'group',
+  'queues',
+  'isolated',
+].map((name) => `memswitch.${name}`);
 
 type OptionOf = (name: string) => string | undefined;
 
