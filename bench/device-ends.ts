@@ -2,7 +2,7 @@
  * Ports over devices, for scenarios that are about those: what is at each end of the switch, as all peers that are built on
  * DPDK name it, and how frames are counted that leave by something that is not the load's.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Place } from './peer.js';
 import { run } from './programs.js';
@@ -57,11 +57,9 @@ export class DeviceEnds {
   }
 
   remove(): void {
-    // Not where one went with the network namespace that it was in.
-    for (const far of this.interfaces.map((name) => `${name}p`)) {
-      if (existsSync(`/sys/class/net/${far}`)) {
-        run('ip', ['link', 'del', far]);
-      }
+    for (const name of this.interfaces.filter((interface_) => interface_ !== '')) {
+      // One that went into a switch's network namespace goes with that.
+      run('sh', ['-c', `ip link del ${name}p 2> /dev/null; true`]);
     }
   }
 }
