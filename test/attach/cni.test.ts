@@ -371,6 +371,7 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
       ['NONSENSE', conf, call, 4, /unknown command "NONSENSE"/],
       ['ADD', { ...conf, kind: 'tap' }, call, 7, /kind: must be one of memif, kernel, vf, got tap/],
       ['ADD', { ...conf, host: { iftype: 'vhostuser' } }, call, 2, /vhostuser is not supported/],
+      ['ADD', { ...conf, host: { bridge: { vlanId: 5 } } }, call, 2, /vlanId is not supported/],
       [
         'ADD',
         { ...conf, folder: `/${'x'.repeat(100)}` },

@@ -66,6 +66,10 @@ function userspaceOf(conf: NetConf): Userspace | undefined {
   if (host?.memif?.mode !== undefined && host.memif.mode !== 'ethernet') {
     throw new CniFailure(codes.unsupported, `host.memif.mode: ${host.memif.mode} is not supported`);
   }
+  if (host?.bridge?.vlanId) {
+    const hint = 'give the port its VLAN by "port": { "access": … } on a bridge that has VLANs';
+    throw new CniFailure(codes.unsupported, `host.bridge.vlanId is not supported; ${hint}`);
+  }
   return host;
 }
 
