@@ -114,6 +114,7 @@
         'native/binding/registry.cc',
         'native/binding/rows.cc',
         'native/binding/switch_object.cc',
+        'native/binding/worker_methods.cc',
       ],
     },
     {

@@ -23,6 +23,11 @@ export interface CommonOptions extends PolicyOptions {
    * `interrupt`: looked at when the peer rings. Default: as the worker does.
    */
   polling?: Polling | undefined;
+  /**
+   * Numbers of the workers that poll this port's queues, in turn: queue i by `workers[i mod length]`. May change on a live port.
+   * Default: by the switch's `placement`.
+   */
+  workers?: number[] | undefined;
 }
 
 const bridge = name.describe('Bridge that the port belongs to');
@@ -33,11 +38,17 @@ const macLimit = integer(0, native.limits.macs).describe(
 const { minMtu, maxMtu } = native.limits;
 const mtu = integer(minMtu, maxMtu).describe('Bytes behind the Ethernet header of a frame');
 
+const workers = z
+  .array(integer(0, native.limits.workers - 1))
+  .max(native.limits.queues)
+  .describe('Workers that poll its queues, in turn; none: by the switch’s placement');
+
 export const commonFields = {
   bridge,
   macLimit: macLimit.default(0),
   mtu: mtu.default(maxMtu),
   polling: polling.optional().describe('How workers wait for frames; default: as the worker does'),
+  workers: workers.optional(),
   ...policyFields,
 };
 
@@ -49,7 +60,7 @@ export function ownOptions<T extends object>(options: T): Omit<T, keyof typeof c
 
 /** What may change on a live port, of any kind. */
 export const portChangesSchema = z
-  .strictObject({ bridge, macLimit, mtu, ...policyChanges })
+  .strictObject({ bridge, macLimit, mtu, workers, ...policyChanges })
   .partial();
 
 /** What a host did for a port. */

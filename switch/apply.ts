@@ -134,7 +134,7 @@ export class Applier {
 
 /** What there is, in the shape of a configuration. */
 export function asConfiguration(
-  workers: Configuration['workers'],
+  whole: Pick<Configuration, 'workers' | 'placement'>,
   { bridges, ports, statics }: Running,
 ): Configuration {
   const withStatic = Object.entries(bridges).map(([name, options]) => {
@@ -142,7 +142,7 @@ export function asConfiguration(
     const fixed = Object.fromEntries(inside.map(({ mac, port }) => [mac, port]));
     return [name, { ...options, static: fixed }];
   });
-  return { workers, bridges: Object.fromEntries(withStatic), ports: { ...ports } };
+  return { ...whole, bridges: Object.fromEntries(withStatic), ports: { ...ports } };
 }
 
 /** The steps of which applying is made, each with the way back. */

@@ -47,12 +47,25 @@ export interface WorkerCounters {
 export const burstBounds: readonly number[] = native.layout.burstBounds;
 
 export class CounterReader {
-  readonly #ports: BigUint64Array[];
-  readonly #workers: BigUint64Array[];
+  readonly #native: NativeSwitch;
+  #ports: BigUint64Array[];
+  #workers: BigUint64Array[];
 
   constructor(from: NativeSwitch) {
+    this.#native = from;
     this.#ports = from.portCounters();
     this.#workers = from.workerCounters();
+  }
+
+  /** Workers that there are or were: what a removed one counted stays in the sums. */
+  get workers(): number {
+    return this.#workers.length;
+  }
+
+  /** A worker has come. */
+  refresh(): void {
+    this.#ports = this.#native.portCounters();
+    this.#workers = this.#native.workerCounters();
   }
 
   port(id: number): PortCounters {

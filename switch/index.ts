@@ -45,7 +45,7 @@ export type {
   TrafficRate,
   WorkerRates,
 } from './statistics.js';
-export type { Drop, SwitchStatus, WorkerStatus } from './status.js';
+export type { Drop, QueueStatus, SwitchStatus, WorkerStatus } from './status.js';
 export { version } from './status.js';
 export { type ApplyOptions, Switch } from './switch.js';
 export type { RemoteStatus, TunnelStatus } from './tunnels.js';

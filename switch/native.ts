@@ -20,6 +20,35 @@ export interface NativeWorkerOptions {
   polling: Polling;
 }
 
+/** Who chooses the worker of a queue that nobody placed by hand; see config/options.ts. */
+export type Placement = 'spread' | 'auto';
+
+export interface NativeQueueState {
+  /** Port id; of sockets that several tunnels share, the first one's. */
+  port: number;
+  /** Number among the port's queues. */
+  queue: number;
+  frames: bigint;
+  /** Share of its worker's time in the last second, 0 to 1. */
+  load: number;
+  byHand: boolean;
+}
+
+export interface NativeWorkerState {
+  worker: number;
+  /** -1: not pinned. */
+  cpu: number;
+  /** NUMA node of the CPU; -1: unknown, or not pinned. */
+  node: number;
+  polling: Polling;
+  /** Share of the last second, 0 to 1. */
+  busy: number;
+  /** In the last second; 0 without frames. */
+  framesPerBurst: number;
+  cyclesPerFrame: number;
+  queues: NativeQueueState[];
+}
+
 export interface NativeSwitchOptions {
   /** One entry a worker, 1 to `limits.workers`. */
   workers: NativeWorkerOptions[];
@@ -321,6 +350,21 @@ export interface NativeSwitch {
   portCounters(): BigUint64Array[];
   /** Live counters of each worker, in the order of `layout.worker`. */
   workerCounters(): BigUint64Array[];
+
+  /** Makes a worker, which polls when somebody calls `runWorker`; returns its number, the lowest that is free. */
+  addWorker(options: NativeWorkerOptions): number;
+  /** At once, also while it polls. */
+  setWorker(worker: number, options: NativeWorkerOptions): void;
+  /** Others take its queues; then its runWorker returns. */
+  removeWorker(worker: number): void;
+  workerStates(): NativeWorkerState[];
+  /** Gives workers with fewer queues than others some of theirs. */
+  spreadQueues(): void;
+  setPlacement(placement: Placement): void;
+  /** By hand; no frame is lost and no flow reordered. */
+  moveQueue(port: number, queue: number, worker: number): void;
+  /** Workers that poll the port's queues in turn, now and after each attach; none: by rule. */
+  placePort(port: number, workers: number[]): void;
 
   /** Raises the stop flag: every runWorker of this switch returns within milliseconds. Idempotent. */
   stop(): void;

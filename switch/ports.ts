@@ -16,7 +16,12 @@ import { parse } from './config/mistakes.js';
 import type { CounterReader, PortCounters } from './counters.js';
 import { invalid, nativeCall, notFound, SwitchError } from './errors.js';
 import { formatMac } from './mac.js';
-import { type NativePortState, type NativeSwitch, native } from './native.js';
+import {
+  type NativePortOptions,
+  type NativePortState,
+  type NativeSwitch,
+  native,
+} from './native.js';
 import type { PortLabels } from './readings.js';
 
 /** What may change on a live port; its link stays up. Policies take the place of those before: `null` ends one. */
@@ -27,6 +32,8 @@ export interface PortChanges extends PolicyOptions {
   macLimit?: number | undefined;
   /** Bytes behind the Ethernet header of a frame, 68 to 65517. */
   mtu?: number | undefined;
+  /** Workers that poll its queues, in turn; none: by the switch's placement, and the queues stay where they are. */
+  workers?: number[] | undefined;
 }
 
 /** The process at the other side of a port. */
@@ -190,10 +197,13 @@ export class Ports {
     try {
       const id = this.#bridges.join(complete.bridge, (bridge) =>
         this.#call(name, () =>
-          this.#native.addPort({
-            ...kind.toNative(complete, bridge, { device, portId }),
-            policy: policyToNative(complete),
-          }),
+          this.#addNative(
+            {
+              ...kind.toNative(complete, bridge, { device, portId }),
+              policy: policyToNative(complete),
+            },
+            complete.workers,
+          ),
         ),
       );
       this.#entries.set(name, { id, options: complete, prepared });
@@ -219,7 +229,16 @@ export class Ports {
     if (Object.keys(policyChanges).some((key) => key in given)) {
       this.#call(name, () => this.#native.setPolicy(entry.id, policyToNative(options)));
     }
+    if (given.workers) {
+      this.#call(name, () => this.#native.placePort(entry.id, given.workers ?? []));
+    }
     this.change(name, options);
+  }
+
+  /** Moves a receive queue to another worker, by hand. */
+  setQueue(name: string, queue: number, worker: number): void {
+    const { id } = this.#get(name);
+    this.#call(name, () => this.#native.moveQueue(id, queue, worker));
   }
 
   remove(name: string): void {
@@ -256,6 +275,19 @@ export class Ports {
   one(name: string): PortStatus {
     this.#get(name);
     return this.all().find((status) => status.name === name) as PortStatus;
+  }
+
+  #addNative(options: NativePortOptions, workers: number[] = []): number {
+    const id = this.#native.addPort(options);
+    if (workers.length > 0) {
+      try {
+        this.#native.placePort(id, workers);
+      } catch (error) {
+        this.#native.removePort(id);
+        throw error;
+      }
+    }
+    return id;
   }
 
   #call<T>(port: string, call: () => T): T {

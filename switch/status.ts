@@ -7,7 +7,7 @@ import {
   totalDrops,
   type WorkerCounters,
 } from './counters.js';
-import { native, type Polling } from './native.js';
+import { type NativeWorkerState, native, type Polling } from './native.js';
 import type { PortStatus } from './ports.js';
 
 /** Version of this package. */
@@ -36,8 +36,30 @@ export interface WorkerStatus extends Omit<WorkerCounters, 'burstSizes'> {
   cpu: number | null;
   polling: Polling;
   running: boolean;
+  /** NUMA node of the CPU; null: unknown, or not pinned. */
+  node: number | null;
+  /** Share of the last second that was spent on frames, 0 to 1. */
+  busy: number;
+  /** In the last second; 0 without frames. */
+  framesPerBurst: number;
+  cyclesPerFrame: number;
+  /** The receive queues that it polls. */
+  queues: QueueStatus[];
   /** Bursts by size: those of at most `frames` frames and more than the entry before. */
   burstSizes: { frames: number; bursts: bigint }[];
+}
+
+/** A receive queue, and what it takes of its worker. */
+export interface QueueStatus {
+  /** Of sockets that several tunnels share, one of these. */
+  port: string;
+  /** Number among the port's queues, from 0. */
+  queue: number;
+  frames: bigint;
+  /** Share of the last second, 0 to 1: the worker's busy time by the queue's share of its frames. */
+  load: number;
+  /** Stays where somebody put it. */
+  byHand: boolean;
 }
 
 export function sums(ports: PortCounters[]): Pick<SwitchStatus, 'rx' | 'tx' | 'copies' | 'drops'> {
@@ -52,14 +74,22 @@ export function sums(ports: PortCounters[]): Pick<SwitchStatus, 'rx' | 'tx' | 'c
 }
 
 export function workerStatus(
-  worker: number,
-  options: { cpu?: number | undefined; polling: Polling },
+  { cpu, node, queues, ...state }: NativeWorkerState,
   running: boolean,
   { burstSizes, ...counters }: WorkerCounters,
+  nameOf: (port: number) => string | undefined,
 ): WorkerStatus {
   const sizes = burstSizes.map((bursts, index) => ({ frames: burstBounds[index] ?? 0, bursts }));
-  const { cpu = null, polling } = options;
-  return { worker, cpu, polling, running, ...counters, burstSizes: sizes };
+  const own = queues.map((queue) => ({ ...queue, port: nameOf(queue.port) ?? '' }));
+  return {
+    ...state,
+    cpu: cpu < 0 ? null : cpu,
+    node: node < 0 ? null : node,
+    running,
+    ...counters,
+    burstSizes: sizes,
+    queues: own,
+  };
 }
 
 /** Frames that one port dropped for one reason. */

@@ -1,18 +1,23 @@
 /** The switch: what a program, the daemon and the tests hold in their hands. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { recoverAll } from '../ports/index.js';
 import { Applier, asConfiguration } from './apply.js';
+import { nativeOptions, type RunningWorkers, withWorkers, workerChanges } from './apply-workers.js';
 import { type BridgeStatus, Bridges } from './bridges.js';
-import { type Configuration, checkConfiguration, underlaysFirst } from './config/check.js';
+import {
+  type Configuration,
+  checkConfiguration,
+  checkWorker,
+  underlaysFirst,
+} from './config/check.js';
 import type { Change, Running } from './config/difference.js';
-import type { BridgeOptions, PortOptions, SwitchOptions } from './config/options.js';
+import type { BridgeOptions, PortOptions, SwitchOptions, WorkerOptions } from './config/options.js';
 import { CounterReader } from './counters.js';
-import { invalid, nativeCall, SwitchError } from './errors.js';
+import { nativeCall, SwitchError } from './errors.js';
 import { EventHub, type SwitchEvent } from './events.js';
 import { type MacFilter, type MacList, Macs } from './macs.js';
 import { nameEvent } from './name-event.js';
-import { type NativeEvent, type NativeSwitch, native } from './native.js';
+import { type NativeEvent, type NativeSwitch, native, type Placement } from './native.js';
 import { type PortChanges, type PortStatus, Ports } from './ports.js';
 import { allPorts, type PortLabels, PortReadings, type Readings } from './readings.js';
 import { type Rates, ratesBetween, type Sample, type Statistics } from './statistics.js';
@@ -63,6 +68,11 @@ export class Switch {
   readonly #events = new EventHub();
   readonly #closed = new AbortController();
   readonly #startedAt = performance.now();
+  /** Workers from 0 on that configurations brought. */
+  #configured: number;
+  #placement: Placement;
+  /** What changes workers takes turns. */
+  #turn: Promise<unknown> = Promise.resolve();
   #started = false;
   #closing: Promise<void> | undefined;
 
@@ -86,7 +96,9 @@ export class Switch {
   }
 
   private constructor(configuration: Configuration) {
-    const workers = configuration.workers.map(({ cpu = -1, polling }) => ({ cpu, polling }));
+    const workers = configuration.workers.map(nativeOptions);
+    this.#configured = workers.length;
+    this.#placement = configuration.placement;
     this.#configuration = configuration;
     this.#native = nativeCall('workers', () => new native.Switch({ workers }, this.#tell));
     this.#counters = new CounterReader(this.#native);
@@ -96,7 +108,8 @@ export class Switch {
     this.#tunnels = new Tunnels(this.#native, this.#ports);
     const parts = { bridges: this.#bridges, ports: this.#ports, macs: this.#macs };
     this.#applier = new Applier({ ...parts, tunnels: this.#tunnels }, configuration);
-    this.#workers = new Workers(this.#native, workers.length, this.#workerFailed);
+    this.#native.setPlacement(configuration.placement);
+    this.#workers = new Workers(this.#native, workers, this.#workerFailed);
   }
 
   /**
@@ -112,8 +125,21 @@ export class Switch {
     { dryRun = false, prune = false }: ApplyOptions = {},
   ): Promise<Change[]> {
     const wanted = checkConfiguration(options);
-    refuseOtherWorkers(this.#open().#configuration, wanted);
-    return dryRun ? this.#applier.plan(wanted, prune) : this.#applier.run(wanted, prune);
+    const plan = () => workerChanges(this.#open().#runningWorkers(), wanted, prune);
+    if (dryRun) {
+      return [...plan(), ...this.#applier.plan(wanted, prune)];
+    }
+    return this.#inTurn(async () => {
+      const changes = plan();
+      const others = await withWorkers(this.#workers, changes, wanted, () => {
+        this.#counters.refresh();
+        return this.#applier.run(wanted, prune);
+      });
+      this.#native.setPlacement(wanted.placement);
+      this.#placement = wanted.placement;
+      this.#configured = wanted.workers.length;
+      return [...changes, ...others];
+    });
   }
 
   /**
@@ -121,9 +147,11 @@ export class Switch {
    * @internal
    */
   state(): { applied: Configuration; live: Running } {
-    const { workers } = this.#open().#configuration;
-    const { brought, live } = this.#applier.state();
-    return { applied: asConfiguration(workers, brought), live };
+    const { brought, live } = this.#open().#applier.state();
+    const workers = [...this.#workers.options().values()].map(({ cpu, polling }) =>
+      cpu < 0 ? { polling } : { cpu, polling },
+    );
+    return { applied: asConfiguration({ workers, placement: this.#placement }, brought), live };
   }
 
   /**
@@ -255,10 +283,60 @@ export class Switch {
   }
 
   workers(): WorkerStatus[] {
-    const { workers } = this.#open().#configuration;
-    return workers.map((options, worker) =>
-      workerStatus(worker, options, this.#workers.isRunning(worker), this.#counters.worker(worker)),
+    const states = this.#open().#native.workerStates();
+    return states.map((state) =>
+      workerStatus(
+        state,
+        this.#workers.isRunning(state.worker),
+        this.#counters.worker(state.worker),
+        (port) => this.#ports.nameOf(port),
+      ),
     );
+  }
+
+  /**
+   * Adds a worker; it takes its share of the queues from the others, without a frame lost.
+   * @returns its number, the lowest that is free.
+   * @throws {SwitchError} `INVALID`, `LIMIT`, or `SYSTEM` when its CPU cannot be had.
+   */
+  async addWorker(options: WorkerOptions = {}): Promise<number> {
+    const { cpu, polling } = checkWorker(options);
+    return this.#open().#inTurn(async () => {
+      const worker = await this.#workers.add(
+        nativeOptions({ cpu, polling: polling ?? 'adaptive' }),
+      );
+      this.#counters.refresh();
+      return worker;
+    });
+  }
+
+  /**
+   * Changes a worker while it works; what is not named stays.
+   * @throws {SwitchError} `NOT_FOUND`, `INVALID`, or `SYSTEM` when the CPU cannot be had; then it stays as it was.
+   */
+  async setWorker(worker: number, changes: WorkerOptions): Promise<void> {
+    const { cpu, polling } = checkWorker(changes);
+    this.#open().#workers.set(worker, {
+      ...(cpu === undefined ? {} : { cpu }),
+      ...(polling === undefined ? {} : { polling }),
+    });
+  }
+
+  /**
+   * Removes a worker; others take its queues first, without a frame lost.
+   * @throws {SwitchError} `NOT_FOUND`, or `IN_USE` for the last one.
+   */
+  async removeWorker(worker: number): Promise<void> {
+    return this.#open().#inTurn(() => this.#workers.remove(worker));
+  }
+
+  /**
+   * Moves a receive queue to a worker by hand; no frame is lost, and no flow reordered. It stays there until its link ends: see
+   * the port's option `workers` for longer.
+   * @throws {SwitchError} `NOT_FOUND` for the port, its queue or the worker.
+   */
+  async setQueue(port: string, queue: number, worker: number): Promise<void> {
+    this.#open().#ports.setQueue(port, queue, worker);
   }
 
   /** What was dropped so far, by port and reason; only what is above zero. */
@@ -273,7 +351,7 @@ export class Switch {
       version,
       pid: process.pid,
       uptime: Math.round((performance.now() - this.#startedAt) / 1000),
-      workers: this.#configuration.workers.length,
+      workers: this.#workers.size,
       bridges: this.#bridges.size,
       ports: this.#ports.size,
       ...sums(counters),
@@ -283,7 +361,9 @@ export class Switch {
   /** All counters at this moment. Takes microseconds and disturbs no worker. */
   statistics(): Statistics {
     const ports = this.#open().#ports.counters();
-    const workers = this.#configuration.workers.map((_, index) => this.#counters.worker(index));
+    const workers = Array.from({ length: this.#counters.workers }, (_, index) =>
+      this.#counters.worker(index),
+    );
     return { time: performance.now(), ports, workers };
   }
 
@@ -373,6 +453,17 @@ export class Switch {
     this.#events.end();
   }
 
+  #runningWorkers(): RunningWorkers {
+    const options = this.#workers.options();
+    return { options, placement: this.#placement, configured: this.#configured };
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work);
+    this.#turn = mine.catch(() => undefined);
+    return mine;
+  }
+
   #open(): this {
     if (this.#closed.signal.aborted) {
       throw new SwitchError('CLOSED', 'the switch is closed', { hint: 'start a new one' });
@@ -402,11 +493,4 @@ export class Switch {
       });
     }
   };
-}
-
-function refuseOtherWorkers(now: Configuration, wanted: Configuration): void {
-  if (!isDeepStrictEqual(now.workers, wanted.workers)) {
-    const message = 'cannot change while the switch runs; restart it with this configuration';
-    throw invalid([{ path: 'workers', message }]);
-  }
 }

@@ -1,5 +1,6 @@
 /**
- * The threads of the poll workers: one piscina task each, which enters the native loop once and stays.
+ * The threads of the poll workers: one piscina task each, which enters the native loop and stays until its worker is removed
+ * or the switch stops.
  *
  * Nothing reaches such a thread from JavaScript: messages, terminate() and process.exit() all wait until the native call
  * returns, and pool.destroy() on a running loop leaves a process that never ends (measured). So the native stop flag is
@@ -7,8 +8,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Piscina } from 'piscina';
-import { SwitchError } from './errors.js';
-import type { NativeSwitch } from './native.js';
+import { nativeCall, SwitchError } from './errors.js';
+import { type NativeSwitch, type NativeWorkerOptions, native } from './native.js';
 import type { WorkerTask } from './worker.js';
 
 const startTimeoutMs = 10_000;
@@ -25,14 +26,16 @@ function stopAll(): void {
 export class Workers {
   readonly #native: NativeSwitch;
   readonly #pool: Piscina<WorkerTask, void>;
-  readonly #runs: Promise<void>[];
+  readonly #options = new Map<number, NativeWorkerOptions>();
+  readonly #runs = new Map<number, Promise<void>>();
   readonly #failed = new Map<number, SwitchError>();
+  readonly #onFailure: (worker: number, error: SwitchError) => void;
   #stopping = false;
 
   /** @param onFailure called when a worker ends without being told to. */
   constructor(
     owner: NativeSwitch,
-    count: number,
+    options: NativeWorkerOptions[],
     onFailure: (worker: number, error: SwitchError) => void,
   ) {
     if (!process.listeners('exit').includes(stopAll)) {
@@ -40,24 +43,25 @@ export class Workers {
     }
     running.add(owner);
     this.#native = owner;
+    this.#onFailure = onFailure;
+    // One thread for each, never a queue; a removed worker's thread goes away by itself.
     this.#pool = new Piscina({
       filename: new URL('./worker.js', import.meta.url).href,
-      minThreads: count,
-      maxThreads: count,
+      minThreads: options.length,
+      maxThreads: native.limits.workers,
+      idleTimeout: 1000,
     });
-    this.#runs = Array.from({ length: count }, (_, worker) =>
-      this.#run(worker).catch((error: SwitchError) => {
-        this.#failed.set(worker, error);
-        onFailure(worker, error);
-      }),
-    );
+    for (const [worker, own] of options.entries()) {
+      this.#begin(worker, own);
+    }
   }
 
   /** Waits until every worker polls. */
   async started(): Promise<void> {
     const deadline = performance.now() + startTimeoutMs;
     const counters = this.#native.workerCounters();
-    while (counters.some((worker) => worker.every((count) => count === 0n))) {
+    const numbers = [...this.#options.keys()];
+    while (numbers.some((worker) => counters[worker]?.every((count) => count === 0n))) {
       const [failure] = this.#failed.values();
       if (failure) {
         throw failure;
@@ -70,16 +74,59 @@ export class Workers {
     }
   }
 
+  get size(): number {
+    return this.#options.size;
+  }
+
+  /** By number. */
+  options(): ReadonlyMap<number, NativeWorkerOptions> {
+    return this.#options;
+  }
+
   isRunning(worker: number): boolean {
-    return !this.#stopping && !this.#failed.has(worker);
+    return !this.#stopping && this.#runs.has(worker) && !this.#failed.has(worker);
+  }
+
+  /** Resolves with its number when it polls; takes its share of the queues. */
+  async add(options: NativeWorkerOptions): Promise<number> {
+    const worker = nativeCall('workers', () => this.#native.addWorker(options));
+    this.#begin(worker, options);
+    await this.started();
+    this.#native.spreadQueues();
+    return worker;
+  }
+
+  set(worker: number, changes: Partial<NativeWorkerOptions>): void {
+    const options = { cpu: -1, polling: 'adaptive', ...this.#options.get(worker), ...changes };
+    nativeCall('workers', () => this.#native.setWorker(worker, options as NativeWorkerOptions));
+    this.#options.set(worker, options as NativeWorkerOptions);
+  }
+
+  /** Resolves when its thread is free; others have taken its queues before. */
+  async remove(worker: number): Promise<void> {
+    nativeCall('workers', () => this.#native.removeWorker(worker));
+    this.#options.delete(worker);
+    const run = this.#runs.get(worker);
+    this.#runs.delete(worker);
+    this.#failed.delete(worker);
+    await run;
   }
 
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#native.stop();
-    await Promise.all(this.#runs);
+    await Promise.all(this.#runs.values());
     await this.#pool.close();
     running.delete(this.#native);
+  }
+
+  #begin(worker: number, options: NativeWorkerOptions): void {
+    this.#options.set(worker, options);
+    const run = this.#run(worker).catch((error: SwitchError) => {
+      this.#failed.set(worker, error);
+      this.#onFailure(worker, error);
+    });
+    this.#runs.set(worker, run);
   }
 
   async #run(worker: number): Promise<void> {
@@ -89,7 +136,7 @@ export class Workers {
     } catch (error) {
       cause = error;
     }
-    if (!this.#stopping) {
+    if (!this.#stopping && this.#options.has(worker)) {
       const reason = cause instanceof Error ? cause.message : 'its loop returned';
       const hint = 'close the switch and start a new one';
       throw new SwitchError('SYSTEM', `worker ${worker} ended: ${reason}`, { cause, hint });

@@ -109,6 +109,13 @@ uint32_t max_frame(const Napi::Value& mtu) {
   return static_cast<uint32_t>(number(mtu, "mtu", kMinMtu, kMaxMtu)) + kMtuAllowance;
 }
 
+WorkerOptions one_worker(const Napi::Object& options) {
+  WorkerOptions worker;
+  worker.cpu = static_cast<int>(number(options.Get("cpu"), "cpu", -1, CPU_SETSIZE - 1));
+  worker.polling = polling(options.Get("polling")).value_or(Polling::kAdaptive);
+  return worker;
+}
+
 std::vector<WorkerOptions> worker_options(const Napi::Object& options) {
   const Napi::Value list = options.Get("workers");
   if (!list.IsArray()) {
@@ -118,11 +125,7 @@ std::vector<WorkerOptions> worker_options(const Napi::Object& options) {
   number(Napi::Number::New(options.Env(), array.Length()), "workers.length", 1, kMaxWorkers);
   std::vector<WorkerOptions> workers;
   for (uint32_t i = 0; i < array.Length(); ++i) {
-    const auto one = array.Get(i).As<Napi::Object>();
-    WorkerOptions worker;
-    worker.cpu = static_cast<int>(number(one.Get("cpu"), "cpu", -1, CPU_SETSIZE - 1));
-    worker.polling = polling(one.Get("polling")).value_or(Polling::kAdaptive);
-    workers.push_back(worker);
+    workers.push_back(one_worker(array.Get(i).As<Napi::Object>()));
   }
   return workers;
 }

@@ -28,6 +28,7 @@ Mac mac_of_number(uint64_t number);
 // The longest frame of a port with that MTU.
 uint32_t max_frame(const Napi::Value& mtu);
 
+WorkerOptions one_worker(const Napi::Object& options);
 std::vector<WorkerOptions> worker_options(const Napi::Object& options);
 BridgeOptions bridge_options(const Napi::Object& options);
 EndpointOptions endpoint_options(const Napi::Object& memif);

@@ -40,6 +40,14 @@ class SwitchObject final : public Napi::ObjectWrap<SwitchObject> {
   void remove_remote(const Napi::CallbackInfo& info);
   Napi::Value port_counters(const Napi::CallbackInfo& info);
   Napi::Value worker_counters(const Napi::CallbackInfo& info);
+  Napi::Value add_worker(const Napi::CallbackInfo& info);
+  void set_worker(const Napi::CallbackInfo& info);
+  void remove_worker(const Napi::CallbackInfo& info);
+  Napi::Value worker_states(const Napi::CallbackInfo& info);
+  void spread_queues(const Napi::CallbackInfo& info);
+  void set_placement(const Napi::CallbackInfo& info);
+  void move_queue(const Napi::CallbackInfo& info);
+  void place_port(const Napi::CallbackInfo& info);
   void stop(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 

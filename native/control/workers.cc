@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include <algorithm>
 #include <thread>
@@ -329,6 +330,20 @@ void Workers::await_arrivals() {
 
 // --- loads ---------------------------------------------------------------------------------------------------------
 
+// `elapsed` in cycles.
+void Workers::Member::measure(uint64_t elapsed) {
+  const auto since = [](uint64_t& before, const Counter& counter) {
+    const uint64_t now = counter.get();
+    return static_cast<double>(now - std::exchange(before, now));
+  };
+  const double spent = since(busy_cycles, own.busy_cycles);
+  const double moved = since(frames, own.frames);
+  const double taken = since(bursts, own.bursts);
+  busy = std::min(1.0, spent / static_cast<double>(std::max<uint64_t>(elapsed, 1)));
+  frames_per_burst = taken > 0 ? moved / taken : 0;
+  cycles_per_frame = moved > 0 ? spent / moved : 0;
+}
+
 // A queue's share of its worker's busy time is its share of the frames.
 void Workers::measure() {
   std::array<uint64_t, kMaxWorkers> frames{};
@@ -338,13 +353,10 @@ void Workers::measure() {
     moved[queue] = now - std::exchange(place.frames, now);
     frames[place.worker] += moved[queue];
   }
+  const uint64_t now = __rdtsc();
+  const uint64_t elapsed = now - std::exchange(measured_, now);
   for (size_t w = 0; w < size(); ++w) {
-    Member& member = *members_[w];
-    const uint64_t busy = member.own.busy_cycles.get();
-    const uint64_t idle = member.own.idle_cycles.get();
-    const auto spent = static_cast<double>(busy - std::exchange(member.busy_cycles, busy));
-    const auto waited = static_cast<double>(idle - std::exchange(member.idle_cycles, idle));
-    member.busy = spent > 0 ? spent / (spent + waited) : 0;
+    members_[w]->measure(elapsed);
   }
   for (auto& [queue, place] : places_) {
     const uint64_t all = frames[place.worker];
@@ -407,8 +419,13 @@ std::vector<WorkerState> Workers::states() const {
       continue;
     }
     WorkerState& state = list.emplace_back();
-    state = {member.worker.index,    member.options.cpu, member.node,
-             member.options.polling, member.busy,        {}};
+    state.number = member.worker.index;
+    state.cpu = member.options.cpu;
+    state.node = member.node;
+    state.polling = member.options.polling;
+    state.busy = member.busy;
+    state.frames_per_burst = member.frames_per_burst;
+    state.cycles_per_frame = member.cycles_per_frame;
     for (const auto& [queue, place] : places_) {
       if (place.worker == state.number) {
         state.queues.push_back(

@@ -52,7 +52,9 @@ struct WorkerState {
   int cpu = -1;
   int node = kNoNode;
   Polling polling = Polling::kAdaptive;
-  double busy = 0;  // share of the last second
+  double busy = 0;  // share of the last second; the next two are its as well, 0 without frames
+  double frames_per_burst = 0;
+  double cycles_per_frame = 0;
   std::vector<QueueState> queues{};
 };
 
@@ -119,8 +121,13 @@ class Workers {
     Pin pin;
     // When the load was last measured.
     uint64_t busy_cycles = 0;
-    uint64_t idle_cycles = 0;
+    uint64_t frames = 0;
+    uint64_t bursts = 0;
     double busy = 0;
+    double frames_per_burst = 0;
+    double cycles_per_frame = 0;
+
+    void measure(uint64_t elapsed);
   };
 
   struct Place {
@@ -158,6 +165,7 @@ class Workers {
   std::atomic<bool> stopped_{false};
   std::unordered_map<RxQueue*, Place> places_;
   uint64_t journeys_ = 0;  // begun
+  uint64_t measured_ = 0;  // when last, in cycles
   size_t under_way_ = 0;
 };
 

@@ -4,7 +4,12 @@ import { name } from '../../ports/checks.js';
 import { portSchema } from '../../ports/index.js';
 import { portChangesSchema } from '../../ports/kind.js';
 import { vtepSchema } from '../../ports/vxlan.js';
-import { bridgeChangesSchema, bridgeSchema, configurationSchema } from '../config/schema.js';
+import {
+  bridgeChangesSchema,
+  bridgeSchema,
+  configurationSchema,
+  workerSchema,
+} from '../config/schema.js';
 import { SwitchError } from '../errors.js';
 import { macSchema, stationSchema } from '../mac.js';
 import { macFilterSchema } from '../macs.js';
@@ -13,6 +18,7 @@ import { type Route, route } from './route.js';
 import * as answer from './schemas.js';
 
 const named = z.strictObject({ name });
+const numbered = z.strictObject({ worker: z.coerce.number().pipe(z.int().min(0)) });
 
 /** In a query everything is text. */
 const limitInQuery = z.coerce
@@ -41,6 +47,34 @@ const switchRoutes = [
     status: 200,
     response: z.array(answer.workerStatus),
     handle: (sw) => sw.workers(),
+  }),
+  route({
+    method: 'POST',
+    url: '/v1/workers',
+    summary: 'Adds a worker, which takes its share of the queues',
+    body: workerSchema,
+    bodyCheckedBySwitch: true,
+    status: 201,
+    response: z.strictObject({ worker: z.int().min(0) }),
+    handle: async (sw, { body }) => ({ worker: await sw.addWorker(body) }),
+  }),
+  route({
+    method: 'PATCH',
+    url: '/v1/workers/:worker',
+    summary: 'Changes a worker while it works',
+    params: numbered,
+    body: workerSchema,
+    bodyCheckedBySwitch: true,
+    status: 204,
+    handle: (sw, { params, body }) => sw.setWorker(params.worker, body),
+  }),
+  route({
+    method: 'DELETE',
+    url: '/v1/workers/:worker',
+    summary: 'Removes a worker; others take its queues',
+    params: numbered,
+    status: 204,
+    handle: (sw, { params }) => sw.removeWorker(params.worker),
   }),
   route({
     method: 'GET',
@@ -126,6 +160,15 @@ const portRoutes = [
       await sw.setPort(params.name, body);
       return sw.port(params.name);
     },
+  }),
+  route({
+    method: 'PUT',
+    url: '/v1/ports/:name/queues/:queue',
+    summary: 'Moves a receive queue to a worker',
+    params: z.strictObject({ name, queue: z.coerce.number().pipe(z.int().min(0).max(65_535)) }),
+    body: z.strictObject({ worker: z.int().min(0).max(65_535) }),
+    status: 204,
+    handle: (sw, { params, body }) => sw.setQueue(params.name, params.queue, body.worker),
   }),
   route({
     method: 'DELETE',

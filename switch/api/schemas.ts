@@ -126,6 +126,19 @@ export const workerStatus = z.strictObject({
   cpu: count.nullable(),
   polling,
   running: z.boolean(),
+  node: count.nullable(),
+  busy: z.number().min(0).max(1),
+  framesPerBurst: z.number().min(0),
+  cyclesPerFrame: z.number().min(0),
+  queues: z.array(
+    z.strictObject({
+      port: z.string(),
+      queue: count,
+      frames: counter,
+      load: z.number().min(0).max(1),
+      byHand: z.boolean(),
+    }),
+  ),
   loops: counter,
   busyCycles: counter,
   idleCycles: counter,
@@ -145,7 +158,7 @@ export const drop = z.strictObject({
 
 export const change = z.strictObject({
   action: oneOf(['add', 'change', 'replace', 'remove']),
-  what: oneOf(['bridge', 'port', 'static']),
+  what: oneOf(['bridge', 'port', 'static', 'worker', 'placement']),
   name: z.string(),
   details: z.array(z.string()),
 }) satisfies z.ZodType<Change>;

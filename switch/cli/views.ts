@@ -4,7 +4,7 @@ import type { AttachmentStatus } from '../attach/attachment.js';
 import type { BridgeStatus } from '../bridges.js';
 import type { MacList } from '../macs.js';
 import type { Device, PortStatus } from '../ports.js';
-import type { Drop, SwitchStatus, WorkerStatus } from '../status.js';
+import type { Drop, QueueStatus, SwitchStatus, WorkerStatus } from '../status.js';
 import type { RemoteStatus, TunnelStatus } from '../tunnels.js';
 import { type Cell, list, number, type Rows, table } from './table.js';
 
@@ -183,11 +183,25 @@ const noRemote = {
   drops: null,
 } satisfies Record<keyof ReturnType<typeof remoteCells>, null>;
 
+/** `web:0 12%`, with `!` where somebody put it there by hand. */
+function showQueue({ port, queue, load, byHand }: Wire<QueueStatus>): string {
+  return `${port}:${queue}${byHand ? '!' : ''} ${Math.round(100 * load)}%`;
+}
+
 function showWorkers(workers: Wire<WorkerStatus>[]): string {
   return table(
-    workers.map(({ burstSizes: _, busyCycles, idleCycles, ...rest }) => ({
-      ...rest,
-      'busy %': Math.round((100 * busyCycles) / Math.max(1, busyCycles + idleCycles)),
+    workers.map(({ worker, cpu, node, polling, running, busy, queues, sleeps, ...rest }) => ({
+      worker,
+      cpu,
+      polling,
+      running,
+      node,
+      'busy %': Math.round(100 * busy),
+      'frames/burst': Math.round(rest.framesPerBurst),
+      'cycles/frame': Math.round(rest.cyclesPerFrame),
+      frames: rest.frames,
+      sleeps,
+      queues: queues.map(showQueue).join(' '),
     })),
   );
 }

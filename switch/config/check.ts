@@ -3,15 +3,21 @@ import type { z } from 'zod';
 import { kindOf, type Port } from '../../ports/index.js';
 import { vlanMistake } from '../../ports/policy.js';
 import { invalid, type Mistake } from '../errors.js';
-import { native, type Polling } from '../native.js';
+import { native, type Placement, type Polling } from '../native.js';
 import { includesCpu, onlineCpus } from './cpus.js';
-import { mistakesOf, pathText } from './mistakes.js';
+import { mistakesOf, parse, pathText } from './mistakes.js';
 import type { SwitchOptions, WorkerOptions } from './options.js';
-import { type ConfiguredBridge, configurationSchema, defaultBridge } from './schema.js';
+import {
+  type ConfiguredBridge,
+  configurationSchema,
+  defaultBridge,
+  workerSchema,
+} from './schema.js';
 
 /** A complete configuration: checked, with defaults filled in. */
 export interface Configuration {
   workers: { cpu?: number | undefined; polling: Polling }[];
+  placement: Placement;
   bridges: Record<string, ConfiguredBridge>;
   ports: Record<string, Port>;
 }
@@ -52,6 +58,25 @@ function restMistakes(input: unknown, shape: { path: readonly PropertyKey[] }[])
   return rest.success ? spanningMistakes(rest.data, Object.keys(ports ?? {})) : [];
 }
 
+/**
+ * Checks what one worker is to be.
+ * @throws {SwitchError} `INVALID`.
+ */
+export function checkWorker(input: WorkerOptions): WorkerOptions {
+  const worker = parse(workerSchema, input, ['worker']);
+  const mistake = worker.cpu === undefined ? undefined : cpuMistake(worker.cpu);
+  if (mistake) {
+    throw invalid([{ path: 'worker.cpu', message: mistake }]);
+  }
+  return worker;
+}
+
+function cpuMistake(cpu: number): string | undefined {
+  const online = onlineCpus();
+  const message = `must be a CPU of this machine (${online}), got ${cpu}`;
+  return includesCpu(online, cpu) ? undefined : message;
+}
+
 function spanningMistakes(shaped: Shaped, alsoPorts: string[] = []): Mistake[] {
   return [
     ...tooMany(shaped),
@@ -74,7 +99,6 @@ function tooMany(shaped: Shaped): Mistake[] {
 
 function workerMistakes({ workers }: Shaped): Mistake[] {
   const list = typeof workers === 'number' ? [] : workers;
-  const online = onlineCpus();
   return list.flatMap(({ cpu }, index): Mistake[] => {
     const path = `workers[${index}].cpu`;
     if (cpu === undefined) {
@@ -84,8 +108,8 @@ function workerMistakes({ workers }: Shaped): Mistake[] {
     if (first < index) {
       return [{ path, message: `must be a CPU of its own, got ${cpu} as workers[${first}] has` }];
     }
-    const message = `must be a CPU of this machine (${online}), got ${cpu}`;
-    return includesCpu(online, cpu) ? [] : [{ path, message }];
+    const message = cpuMistake(cpu);
+    return message === undefined ? [] : [{ path, message }];
   });
 }
 
@@ -158,7 +182,7 @@ function staticMistakes(
   });
 }
 
-function complete({ workers, polling, bridges, ports }: Shaped): Configuration {
+function complete({ workers, polling, placement, bridges, ports }: Shaped): Configuration {
   const list =
     typeof workers === 'number'
       ? Array.from({ length: workers }, (): WorkerOptions => ({}))
@@ -167,6 +191,7 @@ function complete({ workers, polling, bridges, ports }: Shaped): Configuration {
   const implied = Object.fromEntries(named.map((name) => [name, defaultBridge()]));
   return {
     workers: list.map((worker) => ({ ...worker, polling: worker.polling ?? polling })),
+    placement,
     bridges: { ...implied, ...bridges },
     ports,
   };

@@ -28,7 +28,7 @@ export interface Change {
    * a bridge keeps its ports meanwhile and forgets what it learned.
    */
   action: 'add' | 'change' | 'replace' | 'remove';
-  what: 'bridge' | 'port' | 'static';
+  what: 'bridge' | 'port' | 'static' | 'worker' | 'placement';
   /** Of a static address: the address and its bridge. */
   name: string;
   /** What is other, for example `mtu: 9000 → 1500`. */

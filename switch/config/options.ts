@@ -1,9 +1,9 @@
 /** The configuration as its users write it, in TypeScript, YAML or JSON. Checked by schema.ts, completed by check.ts. */
 import type { PortOptions } from '../../ports/index.js';
-import type { Polling } from '../native.js';
+import type { Placement, Polling } from '../native.js';
 
 export type { PortOptions } from '../../ports/index.js';
-export type { Polling } from '../native.js';
+export type { Placement, Polling } from '../native.js';
 
 export interface WorkerOptions {
   /** CPU that the worker's thread is pinned to. Default: not pinned. */
@@ -49,6 +49,11 @@ export interface SwitchOptions {
    * `interrupt` sleeps as soon as there is none. Default `adaptive`.
    */
   polling?: Polling | undefined;
+  /**
+   * Who polls the receive queues that no port's `workers` places by hand. `spread`: as they come, the worker with the fewest, on
+   * the device's NUMA node if there is one; `auto`: likewise, and they move when that evens out the measured load. Default `spread`.
+   */
+  placement?: Placement | undefined;
   /** Bridges by name. A bridge that only a port names is made with defaults. */
   bridges?: Record<string, BridgeConfiguration> | undefined;
   /** Ports by name. */

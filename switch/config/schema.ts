@@ -1,6 +1,6 @@
 /** The shape of a configuration: what each value must be, and the defaults. What spans several values is in check.ts. */
 import { z } from 'zod';
-import { flag, integer, name, polling } from '../../ports/checks.js';
+import { flag, integer, name, oneOf, polling } from '../../ports/checks.js';
 import { portSchema } from '../../ports/index.js';
 import { vtepSchema } from '../../ports/vxlan.js';
 import { stationSchema } from '../mac.js';
@@ -10,7 +10,7 @@ import type { StaticPlace, SwitchOptions } from './options.js';
 const { limits } = native;
 const mapping = { error: 'must be a mapping' };
 
-const workerSchema = z.strictObject(
+export const workerSchema = z.strictObject(
   { cpu: integer(0, 4095).optional(), polling: polling.optional() },
   mapping,
 );
@@ -64,6 +64,7 @@ export const configurationSchema = z.strictObject(
       })
       .default(1),
     polling: polling.default('adaptive'),
+    placement: oneOf(['spread', 'auto']).default('spread').describe('Who polls which queue'),
     bridges: z.record(name, bridgeConfigurationSchema, mapping).default({}),
     ports: z.record(name, portSchema, mapping).default({}),
   },

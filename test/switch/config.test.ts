@@ -316,6 +316,7 @@ ports:
 test('an empty text is a switch with one unpinned adaptive worker', () => {
   expect(parseConfiguration('')).toEqual({
     workers: [{ polling: 'adaptive' }],
+    placement: 'spread',
     bridges: {},
     ports: {},
   });

@@ -20,6 +20,12 @@ export function configure(command: Command): void {
     .option('--vlans <true|false>', 'whether its ports carry VLANs', yesNo)
     .action(addBridge);
 
+  withApi(command.command('worker'))
+    .description('Adds a worker, which takes its share of the queues; prints its number')
+    .option('--cpu <number>', 'CPU that it is pinned to', wholeNumber)
+    .option('--polling <how>', 'busy, adaptive or interrupt')
+    .action(addWorker);
+
   withExamples(withApi(command.command('static').alias('mac')), [
     'memswitch add static 02:00:00:00:00:07 --bridge blue --port web',
   ])
@@ -43,6 +49,11 @@ async function addPort(name: string, { api, ...options }: ApiOption) {
 
 async function addBridge(name: string, { api, ...options }: ApiOption) {
   await new Client(api).text('POST', `/v1/bridges/${encodeURIComponent(name)}`, options);
+}
+
+async function addWorker({ api, ...options }: ApiOption) {
+  const answer = await new Client(api).text('POST', '/v1/workers', options);
+  process.stdout.write(`worker ${(JSON.parse(answer) as { worker: number }).worker}\n`);
 }
 
 async function addMac(

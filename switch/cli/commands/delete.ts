@@ -11,6 +11,13 @@ export function configure(command: Command): void {
         await new Client(api).text('DELETE', `/v1/${what}s/${encodeURIComponent(name)}`);
       });
   }
+  withApi(command.command('worker'))
+    .description('Removes a worker; others take its queues')
+    .argument('<number>')
+    .action(async (worker: string, { api }: ApiOption) => {
+      await new Client(api).text('DELETE', `/v1/workers/${encodeURIComponent(worker)}`);
+    });
+
   withExamples(withApi(command.command('static').alias('mac')), [
     'memswitch delete static 02:00:00:00:00:07 --bridge blue',
   ])

@@ -20,6 +20,25 @@ export function configure(command: Command): void {
     .option('--learn <true|false>', 'whether addresses are learned', yesNo)
     .option('--flood <true|false>', 'whether unknown destinations are flooded', yesNo)
     .action((name: string, options: ApiOption) => change('bridges', name, options));
+
+  withApi(command.command('worker'))
+    .description('Changes a worker while it works')
+    .argument('<number>')
+    .option('--cpu <number>', 'CPU that it is pinned to', wholeNumber)
+    .option('--polling <how>', 'busy, adaptive or interrupt')
+    .action((worker: string, options: ApiOption) => change('workers', worker, options));
+
+  withApi(command.command('queue'))
+    .description('Moves a receive queue of a port to another worker')
+    .argument('<port>')
+    .argument('<number>', 'among the port’s queues, from 0')
+    .requiredOption('--worker <number>', 'that polls it from now on', wholeNumber)
+    .action(
+      async (port: string, queue: string, { api, worker }: ApiOption & { worker: number }) => {
+        const path = `/v1/ports/${encodeURIComponent(port)}/queues/${encodeURIComponent(queue)}`;
+        await new Client(api).text('PUT', path, { worker });
+      },
+    );
 }
 
 async function change(what: string, name: string, { api, ...changes }: ApiOption) {
