@@ -514,6 +514,15 @@ export interface NativeAddon {
   moveInterface(netns: string, name: string, to: string, as: string): void;
   /** One that is not there is no error. */
   removeInterface(netns: string, name: string): void;
+  /**
+   * From now on a fatal signal is told in one line, after `prefix` (at most 15 bytes), before it ends the process. For a process
+   * that is memswitch's own, before the first switch.
+   */
+  installCrashHandler(prefix: string): void;
+  /** How that line calls a port; '' forgets it. */
+  namePort(port: number, name: string): void;
+  /** One datagram to a supervisor's socket, as by sd_notify(3): a path, or `@name` for an abstract one. */
+  notifySupervisor(socket: string, text: string): void;
   /** Time-stamp counter ticks a second, to read cycles as time. */
   cyclesPerSecond(): number;
   layout: NativeLayout;

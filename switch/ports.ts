@@ -208,6 +208,7 @@ export class Ports {
       );
       this.#entries.set(name, { id, options: complete, prepared });
       this.#names.set(id, name);
+      native.namePort(id, name);
       this.generation++;
     } catch (error) {
       prepared.restore();
@@ -250,6 +251,7 @@ export class Ports {
     }
     this.#entries.delete(name);
     this.#names.delete(id);
+    native.namePort(id, '');
     this.generation++;
     this.#call(name, () => prepared.restore());
   }

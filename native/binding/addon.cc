@@ -1,12 +1,15 @@
 // The addon's exports: see switch/native.ts. Loaded once in the main thread and once in each worker thread.
 #include <napi.h>
+#include <sys/un.h>
 
 #include "binding/convert.h"
 #include "binding/endpoint_object.h"
 #include "binding/interfaces.h"
 #include "binding/registry.h"
 #include "binding/switch_object.h"
+#include "control/crash.h"
 #include "control/dpdk.h"
+#include "control/notify.h"
 #include "dataplane/pollset.h"
 
 namespace memswitch::binding {
@@ -41,6 +44,20 @@ Napi::Value device_buffers(const Napi::CallbackInfo& info) {
   return object;
 }
 
+void install_crash_handler(const Napi::CallbackInfo& info) {
+  memswitch::install_crash_handler(text(info[0], "prefix", 15));
+}
+
+void name_port(const Napi::CallbackInfo& info) {
+  memswitch::name_port(static_cast<PortId>(number(info[0], "port", 1, kMaxPorts - 1)),
+                       text(info[1], "name", 255));
+}
+
+void notify_supervisor(const Napi::CallbackInfo& info) {
+  const std::string socket = text(info[0], "socket", sizeof(sockaddr_un::sun_path) - 1);
+  check(info.Env(), memswitch::notify_supervisor(socket, text(info[1], "text", 4096)));
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Switch", SwitchObject::define(env));
   exports.Set("Endpoint", EndpointObject::define(env));
@@ -49,6 +66,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
                              env, [](const Napi::CallbackInfo&) { stop_all(); }, "stopAll"));
   exports.Set("deviceBuffers", Napi::Function::New(env, device_buffers, "deviceBuffers"));
   define_interfaces(env, exports);
+  exports.Set("installCrashHandler",
+              Napi::Function::New(env, install_crash_handler, "installCrashHandler"));
+  exports.Set("namePort", Napi::Function::New(env, name_port, "namePort"));
+  exports.Set("notifySupervisor", Napi::Function::New(env, notify_supervisor, "notifySupervisor"));
   exports.Set("cyclesPerSecond", Napi::Function::New(
                                      env,
                                      [](const Napi::CallbackInfo& info) {

@@ -42,6 +42,8 @@ void forward(Burst& burst, Worker& worker, Port& in) {
 
 namespace {
 
+thread_local const Worker* own = nullptr;
+
 uint16_t serve(RxQueue& queue, Worker& worker) {
   Burst& burst = worker.burst;
   if (!queue.receive(burst)) {
@@ -65,12 +67,20 @@ uint16_t serve(RxQueue& queue, Worker& worker) {
 uint32_t poll_once(Worker& worker, std::span<RxQueue* const> queues) {
   uint32_t frames = 0;
   for (RxQueue* queue : queues) {
+    worker.serving.store(queue, std::memory_order_relaxed);
     frames += serve(*queue, worker);
   }
+  worker.serving.store(nullptr, std::memory_order_relaxed);
   return frames;
 }
 
+PortId polled_port() {
+  const RxQueue* queue = own == nullptr ? nullptr : own->serving.load(std::memory_order_relaxed);
+  return queue == nullptr ? kNoPort : queue->port().id();
+}
+
 void poll(Worker& worker) {
+  own = &worker;
   worker.shared.epoch.online(worker.index);
   Pollset pollset(worker);
   while (!worker.stop.load(std::memory_order_relaxed)) {
@@ -78,6 +88,7 @@ void poll(Worker& worker) {
     pollset.after(poll_once(worker, pollset.active()));
   }
   worker.shared.epoch.offline(worker.index);
+  own = nullptr;
 }
 
 }  // namespace memswitch

@@ -55,7 +55,8 @@ struct Worker {
   Notices notices;      // control reads
 
   // The thread's own.
-  uint64_t now = 0;  // the end of the last round, in cycles
+  std::atomic<const RxQueue*> serving{nullptr};  // for what is said of it when it crashes
+  uint64_t now = 0;                              // the end of the last round, in cycles
   Burst burst;
   Groups groups;
   Unsettled unsettled;
@@ -66,6 +67,8 @@ struct Worker {
 
 // Runs until worker.stop. Never throws, logs, allocates, or waits for another thread.
 void poll(Worker& worker);
+// The port whose queue the calling thread serves just now; kNoPort: none. Also for signal handlers.
+PortId polled_port();
 // One burst of each queue; returns the frames moved.
 uint32_t poll_once(Worker& worker, std::span<RxQueue* const> queues);
 // Wakes peers that went to sleep while frames were on their way to them (unsettled.h).

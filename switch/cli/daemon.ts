@@ -13,10 +13,12 @@ import type { Change, Running } from '../config/difference.js';
 import { parseConfiguration, readText } from '../config/parse.js';
 import type { SwitchError } from '../errors.js';
 import type { SwitchEvent } from '../events.js';
+import { native } from '../native.js';
 import { StateStore } from '../state/store.js';
 import { Switch } from '../switch.js';
 import { describeChanges } from './changes.js';
-import { fail } from './fail.js';
+import { type Format, type Level, Log } from './log.js';
+import { Supervisor } from './supervisor.js';
 
 export interface DaemonOptions extends RemoteOptions {
   config?: string;
@@ -24,11 +26,16 @@ export interface DaemonOptions extends RemoteOptions {
   state?: string;
   /** Socket that Docker Engine finds the plugin by; true: in the usual place. */
   docker?: string | true;
+  logLevel?: Level;
+  logFormat?: Format;
 }
 
-/** Runs until SIGINT or SIGTERM; throws when a worker fails. */
+/** Runs until SIGINT or SIGTERM; throws when a worker fails. A fatal signal is told in one line, and ends the process. */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
-  const { api = defaultSocket() } = options;
+  const { api = defaultSocket(), logLevel = 'warn', logFormat } = options;
+  const log = new Log(logLevel, logFormat);
+  native.installCrashHandler(log.prefix('error'));
+  const supervisor = new Supervisor();
   const stopped = stopSignal();
   const remote = remoteOf(options);
   const beginning = new Beginning(options);
@@ -36,7 +43,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   await claimSocket(api);
   await using sw = await Switch.start(beginning.configuration);
   for (const error of sw.restore(beginning.live)) {
-    fail(error);
+    log.failure(error);
   }
   const kept = attachmentFolder(options, api);
   const attachments = await Attachments.open(sw, join(kept, 'attachments'));
@@ -45,14 +52,23 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const more = attachmentRoutes(attachments);
   const server = await serveApi(sw, api, { saved: save, more, remote });
   const docker = await startDocker(sw, attachments, kept, options.docker);
-  const hangUp = () => void reload(sw, beginning, save).catch(fail);
+  const ready = () =>
+    supervisor.ready(state(sw), () => sw.workers().every(({ running }) => running));
+  const hangUp = () => {
+    supervisor.reloading();
+    void reload(sw, beginning, save)
+      .catch((error) => log.failure(error))
+      .then(ready);
+  };
   process.on('SIGHUP', hangUp);
   const { ports, workers } = sw.status();
   const tcp = server.remote === undefined ? '' : ` tcp=${server.remote}`;
   process.stdout.write(`memswitch ready ports=${ports} workers=${workers} api=${api}${tcp}\n`);
+  ready();
   try {
-    await Promise.race([stopped, workerFailure(sw.events())]);
+    await Promise.race([stopped, watch(sw.events(), log)]);
   } finally {
+    supervisor.stopping();
     process.off('SIGHUP', hangUp);
     attachments.close();
     await docker?.close();
@@ -147,9 +163,15 @@ function stopSignal(): Promise<void> {
   });
 }
 
-/** Rejects when a worker fails; resolves when the switch is closed. */
-async function workerFailure(events: AsyncIterable<SwitchEvent>): Promise<void> {
+function state(sw: Switch): string {
+  const { ports, workers } = sw.status();
+  return `${ports} ports, ${workers} workers`;
+}
+
+/** Tells what happens. Rejects when a worker fails; resolves when the switch is closed. */
+async function watch(events: AsyncIterable<SwitchEvent>, log: Log): Promise<void> {
   for await (const event of events) {
+    log.event(event);
     if (event.type === 'worker-failed') {
       throw event.error satisfies SwitchError;
     }

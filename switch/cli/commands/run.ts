@@ -1,5 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type DaemonOptions, runDaemon } from '../daemon.js';
+import { formats, levels } from '../log.js';
 import { withApi, withExamples } from '../options.js';
 
 export function configure(command: Command): void {
@@ -17,5 +18,13 @@ export function configure(command: Command): void {
     .option('--tls-cert <file>', 'with --listen: certificate with its chain, PEM')
     .option('--tls-key <file>', 'with --listen: its private key, PEM')
     .option('--token-file <file>', 'with --listen: the token that clients must send')
+    .addOption(
+      new Option('--log-level <level>', 'least that is told').choices(levels).default('warn'),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'default: journal under systemd, else text').choices(
+        formats,
+      ),
+    )
     .action((options: DaemonOptions) => runDaemon(options));
 }
