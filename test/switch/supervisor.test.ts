@@ -48,7 +48,9 @@ test('systemd is told when it is ready, alive, reloading and stopping', async ()
   await until('READY', () => told[0] === 'READY=1 STATUS=0 ports, 1 workers');
   await until('the watchdog hears of it', () => times('WATCHDOG=1') >= 3);
   child.kill('SIGHUP');
-  await until('RELOADING', () => told.some((line) => /^RELOADING=1 MONOTONIC_USEC=\d+$/.test(line)));
+  await until('RELOADING', () =>
+    told.some((line) => /^RELOADING=1 MONOTONIC_USEC=\d+$/.test(line)),
+  );
   await until('READY again', () => times('READY=1') === 2);
   child.kill('SIGTERM');
   expect(await end).toMatchObject({ status: 0 });
@@ -57,7 +59,9 @@ test('systemd is told when it is ready, alive, reloading and stopping', async ()
 
 test('a fatal signal is told in one line with its priority, and ends the process', async () => {
   const home = folder();
-  const { child, end, ready } = service(['--api', join(home, 'api.sock')], { JOURNAL_STREAM: '1:2' });
+  const { child, end, ready } = service(['--api', join(home, 'api.sock')], {
+    JOURNAL_STREAM: '1:2',
+  });
   await ready;
   child.kill('SIGSEGV');
   const { signal, stderr } = await end;
