@@ -54,6 +54,7 @@ const testPackages = [
   'busybox-static',
   'git',
   'procps',
+  'systemd',
   'valgrind',
   'clang-format-14',
   'clang-tidy-14',
