@@ -4,8 +4,8 @@
 //   valgrind --tool=callgrind --collect-atstart=no --toggle-collect='memswitch::poll_once*' instructions SCENARIO
 //
 // SCENARIO: bridge [addresses] [size], cross-connect [size] (a bridge of two that does not learn), flood [size], vlan [size]
-// (from an access port to a trunk), rate-limit [size] (at both ports), anti-spoof [size]. Prints the frames moved while
-// counting.
+// (from an access port to a trunk), rate-limit [size] (at both ports), anti-spoof [size], encapsulate [size] and decapsulate
+// [size] (inner bytes; between a memif port and a tunnel over another). Prints the frames moved while counting.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -19,7 +19,10 @@
 #include "memif/client_handshake.h"
 #include "memif/server_handshake.h"
 #include "ports/memif.h"
+#include "ports/vxlan.h"
+#include "ports/vxlan_carrier.h"
 #include "tables/bridge.h"
+#include "vxlan/wire.h"
 
 using namespace memswitch;
 
@@ -57,12 +60,17 @@ class Attached {
   }
 
   void send(Mac destination, Mac source, uint32_t size) {
+    const uint64_t words[2] = {destination | source << 48, source >> 16 | uint64_t{0xb588} << 32};
+    send(std::as_bytes(std::span(words)), size);
+  }
+
+  // A frame of `size` bytes that begins like this.
+  void send(std::span<const std::byte> beginning, uint32_t size) {
     memif::Ring& ring = client_.link().tx[0];
     const auto slot = ring.position & ring.mask;
     memif::Descriptor d = ring.lent[slot];
     std::byte* frame = client_.link().regions[0].base() + d.offset;
-    const uint64_t words[2] = {destination | source << 48, source >> 16 | uint64_t{0xb588} << 32};
-    std::memcpy(frame, words, sizeof words);
+    std::memcpy(frame, beginning.data(), beginning.size());
     d.length = size;
     memif::store(&ring.slots[slot], d);
     memif::publish(ring, 1);
@@ -146,6 +154,104 @@ class Bench {
   Worker worker_{0, shared_, counters_.data(), own_};
 };
 
+// A memif port in a bridge with a tunnel, whose underlay is another memif port.
+class TunnelBench {
+ public:
+  TunnelBench() {
+    shared_.ports[kInside].store(&inside_.port);
+    shared_.ports[kUnderlay].store(&outside_.port);
+    shared_.ports[kTunnel].store(&tunnel_);
+    bridge_.members.store(&members_);
+    outside_.port.bridge.store(nullptr);
+    outside_.port.vtep.store(&carrier_);
+    carrier_.add_worker(0);
+    carrier_.ends.store(&ends_);
+    underlay_.add_worker(0, counters_[kUnderlay]);
+    underlay_.tunnels.store(&tunnels_);
+    tunnel_.add_worker(0, counters_.data());
+    // The remote is known, what is behind it, and who has its address.
+    tunnel_.heard(tunnel_.remotes.add(theirs_.address), kFar, 64, 0);
+    bridge_.macs.learn(kFar, bridge_.macs.hash(kFar), kTunnel, tunnel_.macs, 0);
+    inside_.send(kFar, kNear, 64);
+    turn();
+    underlay_.hear({vxlan::NeighborMessage::Kind::kAnswer, theirs_, ours_.address});
+    if (outside_.drain() != 1) {
+      die("the underlay did not ask for its neighbour");
+    }
+  }
+
+  uint64_t encapsulate(uint32_t rounds, uint32_t size) {
+    return run(rounds, outside_, [&] { inside_.send(kFar, kNear, size); });
+  }
+
+  uint64_t decapsulate(uint32_t rounds, uint32_t size) {
+    const vxlan::OuterTemplate outer({.source_mac = theirs_.mac,
+                                      .destination_mac = ours_.mac,
+                                      .local = theirs_.address,
+                                      .remote = ours_.address,
+                                      .port = vxlan::kUdpPort,
+                                      .vni = kVni});
+    std::array<std::byte, vxlan::kMaxOuterSent + 16> frame{};
+    outer.write(frame.data(), {.inner_length = size, .source_port = 50'000});
+    const uint64_t inner[2] = {kNear | kFar << 48, kFar >> 16 | uint64_t{0xb588} << 32};
+    std::memcpy(frame.data() + outer.size(), inner, sizeof inner);
+    const std::span beginning = std::span(frame).first(outer.size() + sizeof inner);
+    return run(rounds, inside_, [&] { outside_.send(beginning, outer.size() + size); });
+  }
+
+ private:
+  static constexpr PortId kInside = 1;
+  static constexpr PortId kUnderlay = 2;
+  static constexpr PortId kTunnel = 3;
+  static constexpr uint32_t kVni = 7;
+  static constexpr Mac kNear = 0x0100'0000'0002;
+  static constexpr Mac kFar = 0x0200'0000'0002;
+
+  static IpAddress address(const char* text) {
+    IpAddress address;
+    IpAddress::parse(text, address);
+    return address;
+  }
+
+  uint32_t turn() {
+    std::array<RxQueue*, 2> queues{inside_.queue(), outside_.queue()};
+    return poll_once(worker_, queues);
+  }
+
+  template <typename Send>
+  uint64_t run(uint32_t rounds, Attached& receiver, Send send) {
+    uint64_t sent = 0;
+    uint64_t arrived = 0;
+    for (uint32_t r = 0; r < rounds; ++r) {
+      for (uint16_t i = 0; i < kBurst; ++i) {
+        send();
+      }
+      sent += turn();
+      arrived += receiver.drain();
+    }
+    if (arrived != sent) {
+      die("of " + std::to_string(sent) + " frames " + std::to_string(arrived) + " arrived");
+    }
+    return sent;
+  }
+
+  Shared shared_;
+  Bridge bridge_{1, 65536};
+  std::vector<PortCounters> counters_ = std::vector<PortCounters>(kMaxPorts);
+  WorkerCounters own_;
+  const vxlan::Station ours_{address("192.0.2.1"), 0x0300'0000'0002, 0};
+  const vxlan::Station theirs_{address("192.0.2.2"), 0x0400'0000'0002, 0};
+  Attached inside_{kInside, bridge_};
+  Attached outside_{kUnderlay, bridge_};
+  PortUnderlay underlay_{{.self = ours_}, outside_.port, shared_.clock};
+  VxlanPort tunnel_{kTunnel, &bridge_, kMaxMacs, {.vni = kVni}, underlay_, shared_};
+  const VniTable tunnels_{{{kVni, &tunnel_}}};
+  VxlanCarrier carrier_{outside_.port};
+  const VxlanCarrier::Ends ends_{&underlay_};
+  Bridge::Members members_{&inside_.port, &tunnel_};
+  Worker worker_{0, shared_, counters_.data(), own_};
+};
+
 std::vector<Mac> random_order(uint32_t addresses) {
   std::mt19937 random(1);
   std::vector<Mac> order(addresses == 1 ? 1 : 1 << 18);
@@ -192,6 +298,10 @@ int main(int argc, char** argv) {
     bench.announce(1);
     bench.set_policies({.senders = SenderOptions{.macs = {Bench::kSource}}}, {});
     frames = bench.run(4096, argument(2, 64), random_order(1));
+  } else if (scenario == "encapsulate") {
+    frames = TunnelBench().encapsulate(1024, argument(2, 64));
+  } else if (scenario == "decapsulate") {
+    frames = TunnelBench().decapsulate(1024, argument(2, 64));
   } else {
     die("no such scenario: " + scenario);
   }

@@ -21,6 +21,10 @@ const scenarios: [name: string, args: string[]][] = [
   ['VLAN access to trunk, 64 B', ['vlan', '64']],
   ['rate limits, 64 B', ['rate-limit', '64']],
   ['anti-spoofing, 64 B', ['anti-spoof', '64']],
+  ['encapsulate, 64 B', ['encapsulate', '64']],
+  ['encapsulate, 1400 B', ['encapsulate', '1400']],
+  ['decapsulate, 64 B', ['decapsulate', '64']],
+  ['decapsulate, 1400 B', ['decapsulate', '1400']],
 ];
 
 /** A figure that is worse by more than this share of it is a failure. */

@@ -130,10 +130,7 @@ RemoteIndex VxlanPort::sender(const IpAddress& source) {
   return remotes.learn(source);
 }
 
-void VxlanPort::heard(RemoteIndex remote, Mac source, uint32_t length, uint16_t worker) {
-  RemoteCounters& counters = counters_of(remote, worker);
-  counters.rx_frames.add(1);
-  counters.rx_bytes.add(length);
+void VxlanPort::learn(RemoteIndex remote, Mac source) {
   const uint16_t now = clock_.load(std::memory_order_relaxed);
   Remote& from = remotes[remote];
   // Written once a second at most: a line that every frame dirtied would travel between workers.

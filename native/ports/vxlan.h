@@ -47,7 +47,16 @@ class VxlanPort final : public Port {
   // Poll threads. The remote that a frame came from; kNoRemote: not one of ours.
   RemoteIndex sender(const IpAddress& source);
   // A frame came from a remote: counts it, and learns where its source is.
-  void heard(RemoteIndex remote, Mac source, uint32_t length, uint16_t worker);
+  void heard(RemoteIndex remote, Mac source, uint32_t length, uint16_t worker) {
+    count(remote, length, worker);
+    learn(remote, source);
+  }
+  void count(RemoteIndex remote, uint32_t length, uint16_t worker) {
+    RemoteCounters& counters = counters_of(remote, worker);
+    counters.rx_frames.add(1);
+    counters.rx_bytes.add(length);
+  }
+  void learn(RemoteIndex remote, Mac source);
   // Whether the tunnel wants to see what remotes tell of neighbours; null: no.
   [[nodiscard]] VxlanAnswers* listener() const {
     return answers_ != nullptr && answers_->listens() ? answers_.get() : nullptr;

@@ -12,7 +12,7 @@ namespace memswitch {
 namespace {
 
 // Outer headers, and the inner addresses.
-constexpr uint32_t kPrivate = vxlan::kMaxOuter + 12;
+constexpr uint32_t kPrivate = vxlan::kMaxOuter + 14;
 
 // The frame inside `frame`, as a frame of `inner`. False: no room for its pieces.
 bool add_inner(Burst& inner, const Burst& burst, const Frame& frame, uint32_t offset,
@@ -55,6 +55,7 @@ void listen(VxlanAnswers& listener, const Burst& burst, const Frame& frame,
 
 // Frames out of frames that came in, and these.
 struct VxlanCarrier::Opened {
+  Sender last;
   Burst inner;
   std::array<Frame*, kBurst> outer;
 };
@@ -81,6 +82,33 @@ void VxlanCarrier::hear(const vxlan::NeighborMessage& message, Worker& worker, c
   }
 }
 
+// What concerns the sender is done once for a run of its frames.
+VxlanCarrier::Verdict VxlanCarrier::accept(const Burst& burst, const Frame& frame,
+                                           std::span<const std::byte> head,
+                                           const PortUnderlay::Arrival& arrival, Worker& worker) {
+  PortCounters& counters = worker.counters_of(port_.id());
+  VxlanPort& tunnel = *arrival.tunnel;
+  Sender& last = opened_[worker.index]->last;
+  if (last.tunnel != &tunnel || last.address != arrival.source) {
+    last = {&tunnel, arrival.source, tunnel.sender(arrival.source), 0};
+  }
+  if (last.remote == kNoRemote) {
+    counters.drop(Drop::kUnknownRemote);
+    return {};
+  }
+  tunnel.count(last.remote, arrival.length, worker.index);
+  const Mac source = arrival.length >= kMinFrame ? load_mac(head.data() + arrival.inner + 6) : 0;
+  if (source != last.station) {
+    last.station = source;
+    tunnel.learn(last.remote, source);
+  }
+  if (VxlanAnswers* listener = tunnel.listener(); listener != nullptr) [[unlikely]] {
+    listen(*listener, burst, frame, arrival);
+  }
+  counters.consumed.add(1);
+  return {&tunnel, arrival.inner, arrival.length};
+}
+
 VxlanCarrier::Verdict VxlanCarrier::judge(const Burst& burst, uint16_t f, Worker& worker,
                                           const Ends& all) {
   const Frame& frame = burst.frames[f];
@@ -97,16 +125,7 @@ VxlanCarrier::Verdict VxlanCarrier::judge(const Burst& burst, uint16_t f, Worker
   for (PortUnderlay* end : all) {
     const PortUnderlay::Arrival arrival = end->open(burst, f, head);
     if (!arrival.drop) {
-      Mac source = 0;
-      if (arrival.length >= kMinFrame) {
-        std::memcpy(&source, bytes.data() + arrival.inner + 6, 6);
-      }
-      arrival.tunnel->heard(arrival.remote, source, arrival.length, worker.index);
-      if (VxlanAnswers* listener = arrival.tunnel->listener(); listener != nullptr) [[unlikely]] {
-        listen(*listener, burst, frame, arrival);
-      }
-      counters.consumed.add(1);
-      return {arrival.tunnel, arrival.inner, arrival.length};
+      return accept(burst, frame, head, arrival, worker);
     }
     if (arrival.drop != Drop::kNotTunnel) {
       reason = *arrival.drop;
@@ -131,11 +150,12 @@ void VxlanCarrier::forward_inner(Burst& inner, std::span<Frame* const> outer, Wo
 // One burst for each tunnel, each frame in its order.
 void VxlanCarrier::take(Burst& burst, Worker& worker, Port&) {
   const Ends& all = *ends.load(std::memory_order_acquire);
+  Opened& opened = *opened_[worker.index];
+  opened.last = {};  // a remote may have left meanwhile
   std::array<Verdict, kBurst> verdicts;
   for (uint16_t f = 0; f < burst.count; ++f) {
     verdicts[f] = burst.dropped[f] ? Verdict{} : judge(burst, f, worker, all);
   }
-  Opened& opened = *opened_[worker.index];
   Burst& inner = opened.inner;
   for (uint16_t first = 0; first < burst.count; ++first) {
     VxlanPort* tunnel = verdicts[first].tunnel;

@@ -36,8 +36,17 @@ class VxlanCarrier final : public Vtep {
     uint32_t offset = 0;
     uint32_t length = 0;
   };
+  // Of the last frame in a burst.
+  struct Sender {
+    VxlanPort* tunnel = nullptr;
+    IpAddress address{};
+    RemoteIndex remote = kNoRemote;
+    Mac station = 0;  // inside; 0: none was learned
+  };
   struct Opened;
 
+  Verdict accept(const Burst& burst, const Frame& frame, std::span<const std::byte> head,
+                 const PortUnderlay::Arrival& arrival, Worker& worker);
   Verdict judge(const Burst& burst, uint16_t frame, Worker& worker, const Ends& all);
   void hear(const vxlan::NeighborMessage& message, Worker& worker, const Ends& all);
   void forward_inner(Burst& inner, std::span<Frame* const> outer, Worker& worker,

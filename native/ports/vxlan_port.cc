@@ -47,6 +47,10 @@ struct PortUnderlay::Scratch {
   IpAddress remote;
   Mac mac = 0;
   vxlan::OuterTemplate made;
+
+  // Of the last parcel in a call.
+  RemoteIndex index = kNoRemote;
+  Mac hop = 0;
 };
 
 PortUnderlay::PortUnderlay(const Options& options, Port& port, const std::atomic<uint16_t>& clock)
@@ -194,16 +198,13 @@ PortUnderlay::Arrival PortUnderlay::open(const Burst& burst, uint16_t f,
   if (tunnel == nullptr) {
     return refuse(Drop::kUnknownVni);
   }
-  const RemoteIndex remote = tunnel->sender(out.source);
-  return remote == kNoRemote ? refuse(Drop::kUnknownRemote)
-                             : Arrival{{}, tunnel, remote, out.inner, out.length};
+  return {{}, tunnel, out.source, out.inner, out.length};
 }
 
 // --- out -----------------------------------------------------------------------------------------------------------
 
-const vxlan::OuterTemplate& PortUnderlay::outer_for(const VxlanPort& tunnel,
-                                                    const IpAddress& remote, Mac mac,
-                                                    Scratch& scratch) const {
+void PortUnderlay::make_outer(const VxlanPort& tunnel, const IpAddress& remote, Mac mac,
+                              Scratch& scratch) const {
   if (scratch.vni != tunnel.vni() || scratch.remote != remote || scratch.mac != mac) {
     scratch.vni = tunnel.vni();
     scratch.remote = remote;
@@ -220,7 +221,6 @@ const vxlan::OuterTemplate& PortUnderlay::outer_for(const VxlanPort& tunnel,
          .dont_fragment = options_.dont_fragment,
          .vni = tunnel.vni()});
   }
-  return scratch.made;
 }
 
 // Adds the parcel to what goes out, or says why not.
@@ -234,14 +234,20 @@ std::optional<Drop> PortUnderlay::pack(Burst& burst, const Parcel& parcel, Vxlan
   if (frame.length + vxlan::overhead(remote.is_ipv4()) > options_.mtu) {
     return Drop::kTooLong;
   }
-  const Mac mac = resolve(remote, worker);
-  if (mac == 0) {
+  if (scratch.index != parcel.remote) {
+    scratch.index = parcel.remote;
+    scratch.hop = resolve(remote, worker);
+    if (scratch.hop != 0) {
+      make_outer(tunnel, remote, scratch.hop, scratch);
+    }
+  }
+  if (scratch.hop == 0) {
     return Drop::kUnresolved;
   }
   if (outer.count == kBurst || outer.segments + frame.segments + 1U > kBurstSegments) {
     flush(worker);
   }
-  const vxlan::OuterTemplate& made = outer_for(tunnel, remote, mac, scratch);
+  const vxlan::OuterTemplate& made = scratch.made;
   const uint32_t head = std::min(frame.length, kHeaderBytes);
   const std::span<const std::byte> private_head(header, head);
   const uint32_t range = options_.last_source_port - options_.first_source_port + 1U;
@@ -288,6 +294,7 @@ std::optional<Drop> PortUnderlay::pack(Burst& burst, const Parcel& parcel, Vxlan
 void PortUnderlay::send(Burst& burst, std::span<const Parcel> parcels, VxlanPort& tunnel,
                         uint16_t worker, PortCounters& counters) {
   scratch_[worker]->outer.lane = burst.lane;
+  scratch_[worker]->index = kNoRemote;  // its neighbour may have moved meanwhile
   for (const Parcel& parcel : parcels) {
     RemoteCounters& remote = tunnel.counters_of(parcel.remote, worker);
     if (const std::optional<Drop> drop = pack(burst, parcel, tunnel, worker)) {

@@ -47,7 +47,7 @@ class PortUnderlay final : public Underlay {
   struct Arrival {
     std::optional<Drop> drop;  // with it, nothing below holds
     VxlanPort* tunnel = nullptr;
-    RemoteIndex remote = kNoRemote;
+    IpAddress source{};
     uint32_t inner = 0;   // offset of the inner frame
     uint32_t length = 0;  // and its length
   };
@@ -77,8 +77,8 @@ class PortUnderlay final : public Underlay {
   void ask(Neighbor& neighbor, const IpAddress& address, uint16_t worker);
   void transmit_one(const std::byte* frame, uint32_t length, uint16_t worker);
 
-  const vxlan::OuterTemplate& outer_for(const VxlanPort& tunnel, const IpAddress& remote, Mac mac,
-                                        Scratch& scratch) const;
+  void make_outer(const VxlanPort& tunnel, const IpAddress& remote, Mac mac,
+                  Scratch& scratch) const;
   std::optional<Drop> pack(Burst& burst, const Parcel& parcel, VxlanPort& tunnel, uint16_t worker);
   void flush(uint16_t worker);
 

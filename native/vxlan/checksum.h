@@ -36,6 +36,19 @@ class Checksum {
     odd_ ^= (length & 1) != 0;
   }
 
+  // Of `N` bytes at once.
+  template <size_t N>
+  static uint16_t of(const std::byte* data) {
+    static_assert(N % 4 == 0);
+    uint64_t sum = 0;
+    for (size_t at = 0; at < N; at += 4) {
+      uint32_t word;
+      std::memcpy(&word, data + at, sizeof word);
+      sum += word;
+    }
+    return fold(sum);
+  }
+
   // Another sum, of data that follows at an even place.
   void add(const Checksum& other) { sum_ += other.sum(); }
 

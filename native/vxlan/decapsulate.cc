@@ -46,9 +46,19 @@ std::optional<uint16_t> ether_type(Cursor& cursor, uint16_t vlan) {
   return found == vlan ? std::optional(type) : std::nullopt;
 }
 
-// RFC 791: length, checksum, and whether it is a whole datagram of UDP for us. The pseudo header of RFC 768 goes to `sum`.
+uint16_t header_sum(const std::byte* header, uint32_t length) {
+  if (length == sizeof(Ipv4)) [[likely]] {
+    return Checksum::of<sizeof(Ipv4)>(header);
+  }
+  Checksum sum;
+  sum.add(header, length);
+  return sum.sum();
+}
+
+// RFC 791: length, checksum, and whether it is a whole datagram of UDP for us. `addresses`: those of the header, for the
+// pseudo header of RFC 768.
 std::optional<Drop> take_ipv4(Cursor& cursor, const Endpoint& endpoint, Decapsulated& out,
-                              Checksum& sum) {
+                              std::span<const std::byte>& addresses) {
   if (!cursor.has(sizeof(Ipv4))) {
     return Drop::kBadOuterLength;
   }
@@ -59,9 +69,7 @@ std::optional<Drop> take_ipv4(Cursor& cursor, const Endpoint& endpoint, Decapsul
       !cursor.has(header_length) || !cursor.fits(total_length)) {
     return Drop::kBadOuterLength;
   }
-  Checksum header_sum;
-  header_sum.add(cursor.here(), header_length);
-  if (header_sum.sum() != kChecksumHolds) {
+  if (header_sum(cursor.here(), header_length) != kChecksumHolds) {
     return Drop::kBadOuterChecksum;
   }
   if (IpAddress::ipv4(ip.destination.data()) != endpoint.local) {
@@ -74,7 +82,7 @@ std::optional<Drop> take_ipv4(Cursor& cursor, const Endpoint& endpoint, Decapsul
     return Drop::kNotTunnel;
   }
   out.source = IpAddress::ipv4(ip.source.data());
-  sum.add(&ip.source, sizeof ip.source + sizeof ip.destination);
+  addresses = {cursor.here() + offsetof(Ipv4, source), sizeof ip.source + sizeof ip.destination};
   cursor.end = cursor.at + total_length;
   cursor.at += header_length;
   return std::nullopt;
@@ -82,7 +90,7 @@ std::optional<Drop> take_ipv4(Cursor& cursor, const Endpoint& endpoint, Decapsul
 
 // RFC 8200. Extension headers are not for tunnels to see; a fragment header is told apart.
 std::optional<Drop> take_ipv6(Cursor& cursor, const Endpoint& endpoint, Decapsulated& out,
-                              Checksum& sum) {
+                              std::span<const std::byte>& addresses) {
   if (!cursor.has(sizeof(Ipv6))) {
     return Drop::kBadOuterLength;
   }
@@ -101,7 +109,7 @@ std::optional<Drop> take_ipv6(Cursor& cursor, const Endpoint& endpoint, Decapsul
   if (out.source.is_ipv4()) {  // in IPv6's clothes: never on a wire (RFC 4291, 2.5.5.2)
     return Drop::kNotTunnel;
   }
-  sum.add(&ip.source, sizeof ip.source + sizeof ip.destination);
+  addresses = {cursor.here() + offsetof(Ipv6, source), sizeof ip.source + sizeof ip.destination};
   cursor.end = cursor.at + total_length;
   cursor.at += static_cast<uint32_t>(sizeof(Ipv6));
   return std::nullopt;
@@ -109,7 +117,7 @@ std::optional<Drop> take_ipv6(Cursor& cursor, const Endpoint& endpoint, Decapsul
 
 // RFC 768; a checksum of zero is none, which RFC 6935 allows a tunnel over IPv6 when both sides agree.
 std::optional<Drop> take_udp(Cursor& cursor, const Endpoint& endpoint, Decapsulated& out,
-                             Checksum& sum) {
+                             std::span<const std::byte> addresses) {
   if (!cursor.has(sizeof(Udp))) {
     return Drop::kBadOuterLength;
   }
@@ -123,6 +131,8 @@ std::optional<Drop> take_udp(Cursor& cursor, const Endpoint& endpoint, Decapsula
   }
   if (udp.checksum != 0) {
     const std::array<uint16_t, 2> pseudo{swap16(kIpUdp), udp.length};
+    Checksum sum;
+    sum.add(addresses.data(), addresses.size());
     sum.add(pseudo.data(), sizeof pseudo);
     sum.add(cursor.here(), sizeof(Udp));
     out.checksum = sum;
@@ -171,10 +181,11 @@ Decapsulated decapsulate(std::span<const std::byte> head, uint32_t length,
     return refuse(Drop::kNotTunnel);
   }
   Decapsulated out{};
-  Checksum sum;
-  out.drop = ipv4 ? take_ipv4(cursor, endpoint, out, sum) : take_ipv6(cursor, endpoint, out, sum);
+  std::span<const std::byte> addresses;
+  out.drop = ipv4 ? take_ipv4(cursor, endpoint, out, addresses)
+                  : take_ipv6(cursor, endpoint, out, addresses);
   if (!out.drop) {
-    out.drop = take_udp(cursor, endpoint, out, sum);
+    out.drop = take_udp(cursor, endpoint, out, addresses);
   }
   if (!out.drop) {
     out.drop = take_vxlan(cursor, out);
