@@ -60,7 +60,7 @@ export function ownOptions<T extends object>(options: T): Omit<T, keyof typeof c
 
 /** What may change on a live port, of any kind. */
 export const portChangesSchema = z
-  .strictObject({ bridge, macLimit, mtu, workers, ...policyChanges })
+  .strictObject({ bridge, macLimit, mtu, polling, workers, ...policyChanges })
   .partial();
 
 /** What a host did for a port. */

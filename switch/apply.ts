@@ -2,6 +2,7 @@
  * Makes a running switch what a configuration describes: the differences in an order in which each finds what it needs, all of
  * them or none. Everything happens in one turn of the event loop, so that nobody sees or changes half of it.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Port } from '../ports/index.js';
 import type { Bridges } from './bridges.js';
 import { type Configuration, underlaysFirst } from './config/check.js';
@@ -284,7 +285,7 @@ class Moves {
 
 /** Those options that a live port takes. */
 function changed(before: Port, after: Port): PortChanges {
-  const keys = livePortKeys.filter((key) => before[key] !== after[key]);
+  const keys = livePortKeys.filter((key) => !isDeepStrictEqual(before[key], after[key]));
   return Object.fromEntries(keys.map((key) => [key, after[key]]));
 }
 

@@ -318,6 +318,8 @@ export interface NativeSwitch {
   setPort(port: number, bridge: number, macLimit: number, mtu: number): void;
   /** Takes the place of the port's policy; its buckets are full. */
   setPolicy(port: number, policy: NativePolicy): void;
+  /** Of its queues; '' = as each's worker does. */
+  setPolling(port: number, polling: Polling | ''): void;
   removePort(port: number): void;
   portStates(): NativePortState[];
   /**

@@ -21,6 +21,7 @@ import {
   type NativePortState,
   type NativeSwitch,
   native,
+  type Polling,
 } from './native.js';
 import type { PortLabels } from './readings.js';
 
@@ -34,6 +35,8 @@ export interface PortChanges extends PolicyOptions {
   mtu?: number | undefined;
   /** Workers that poll its queues, in turn; none: by the switch's placement, and the queues stay where they are. */
   workers?: number[] | undefined;
+  /** How workers wait for its frames; undefined, where it is given: as the worker does. */
+  polling?: Polling | undefined;
 }
 
 /** The process at the other side of a port. */
@@ -233,7 +236,11 @@ export class Ports {
     if (given.workers) {
       this.#call(name, () => this.#native.placePort(entry.id, given.workers ?? []));
     }
-    this.change(name, options);
+    const { polling } = 'polling' in changes ? changes : entry.options;
+    if (polling !== entry.options.polling) {
+      this.#call(name, () => this.#native.setPolling(entry.id, polling ?? ''));
+    }
+    this.change(name, { ...options, polling });
   }
 
   /** Moves a receive queue to another worker, by hand. */

@@ -172,7 +172,7 @@ export class Switch {
   }
 
   /**
-   * Changes a live port; its link stays up. Its `bridge`, `macLimit`, `mtu` and policies may change: for anything else
+   * Changes a live port; its link stays up. Its `bridge`, `macLimit`, `mtu`, `polling` and policies may change: for anything else
    * remove the port and add it again.
    * @throws {SwitchError} `NOT_FOUND`, `INVALID`.
    */

@@ -90,9 +90,6 @@ Mac mac(const Napi::Value& value) {
   return mac_of_number(given);
 }
 
-namespace {
-
-// '': none of its own.
 std::optional<Polling> polling(const Napi::Value& value) {
   const std::string how = text(value, "polling", 16);
   if (how.empty()) {
@@ -102,8 +99,6 @@ std::optional<Polling> polling(const Napi::Value& value) {
          : how == "interrupt" ? Polling::kInterrupt
                               : Polling::kAdaptive;
 }
-
-}  // namespace
 
 uint32_t max_frame(const Napi::Value& mtu) {
   return static_cast<uint32_t>(number(mtu, "mtu", kMinMtu, kMaxMtu)) + kMtuAllowance;

@@ -4,6 +4,7 @@
 
 #include <napi.h>
 
+#include <optional>
 #include <string>
 
 #include "control/endpoint.h"
@@ -29,6 +30,9 @@ Mac mac_of_number(uint64_t number);
 uint32_t max_frame(const Napi::Value& mtu);
 
 WorkerOptions one_worker(const Napi::Object& options);
+// '': none of its own.
+std::optional<Polling> polling(const Napi::Value& value);
+
 std::vector<WorkerOptions> worker_options(const Napi::Object& options);
 BridgeOptions bridge_options(const Napi::Object& options);
 EndpointOptions endpoint_options(const Napi::Object& memif);

@@ -56,6 +56,7 @@ Napi::Function SwitchObject::define(Napi::Env env) {
                          InstanceMethod<&SwitchObject::add_port>("addPort"),
                          InstanceMethod<&SwitchObject::set_port>("setPort"),
                          InstanceMethod<&SwitchObject::set_policy>("setPolicy"),
+                         InstanceMethod<&SwitchObject::set_polling>("setPolling"),
                          InstanceMethod<&SwitchObject::remove_port>("removePort"),
                          InstanceMethod<&SwitchObject::port_states>("portStates"),
                          InstanceMethod<&SwitchObject::read_ports>("readPorts"),
@@ -152,6 +153,10 @@ void SwitchObject::set_port(const Napi::CallbackInfo& info) {
 void SwitchObject::set_policy(const Napi::CallbackInfo& info) {
   check(info.Env(),
         switch_->set_policy(port_number(info[0]), policy_options(info[1].As<Napi::Object>())));
+}
+
+void SwitchObject::set_polling(const Napi::CallbackInfo& info) {
+  check(info.Env(), switch_->set_polling(port_number(info[0]), polling(info[1])));
 }
 
 void SwitchObject::remove_port(const Napi::CallbackInfo& info) {

@@ -26,6 +26,7 @@ class SwitchObject final : public Napi::ObjectWrap<SwitchObject> {
   Napi::Value add_port(const Napi::CallbackInfo& info);
   void set_port(const Napi::CallbackInfo& info);
   void set_policy(const Napi::CallbackInfo& info);
+  void set_polling(const Napi::CallbackInfo& info);
   void remove_port(const Napi::CallbackInfo& info);
   Napi::Value port_states(const Napi::CallbackInfo& info);
   Napi::Value read_ports(const Napi::CallbackInfo& info);

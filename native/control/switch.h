@@ -103,6 +103,7 @@ class Switch final : private MemifOwner {
   Status set_port(PortId port, uint16_t bridge, uint32_t mac_limit, uint32_t max_frame);
   // Takes the place of the port's policy at once, between two bursts; its buckets are full.
   Status set_policy(PortId port, const PolicyOptions& policy);
+  Status set_polling(PortId port, std::optional<Polling> polling);
   Status remove_port(PortId port);
   std::vector<PortState> port_states();
   std::vector<PortBrief> port_briefs();

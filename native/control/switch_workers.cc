@@ -80,6 +80,17 @@ Status Switch::place_port(PortId id, std::vector<uint16_t> workers) {
   return status;
 }
 
+Status Switch::set_polling(PortId id, std::optional<Polling> polling) {
+  const std::lock_guard guard(lock_);
+  Record* record = nullptr;
+  Status status = need_port(id, record);
+  if (status.ok()) {
+    record->polling = polling;
+    workers_.set_polling(id, polling);
+  }
+  return status;
+}
+
 std::vector<WorkerState> Switch::worker_states() {
   const std::lock_guard guard(lock_);
   return workers_.states();

@@ -294,6 +294,22 @@ Status Workers::place_port(PortId port, const std::vector<uint16_t>& workers) {
   return {};
 }
 
+// With a new plan all queues of a worker are active at first, and rest or park as they are to be waited for from then on.
+void Workers::set_polling(PortId port, std::optional<Polling> polling) {
+  std::array<bool, kMaxWorkers> concerned{};
+  for (auto& [queue, place] : places_) {
+    if (place.port == port) {
+      queue->polling.store(polling, std::memory_order_relaxed);
+      concerned[place.worker] = true;
+    }
+  }
+  for (size_t w = 0; w < size(); ++w) {
+    if (concerned[w]) {
+      replace(*members_[w], members_[w]->plan->slots);
+    }
+  }
+}
+
 void Workers::send(RxQueue& queue, Place& place, uint16_t to) {
   if (place.worker == to) {
     return;

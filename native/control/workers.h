@@ -72,6 +72,8 @@ class Workers {
   // Likewise all the port's queues, in turn; empty: by rule from now on.
   Status place_port(PortId port, const std::vector<uint16_t>& workers);
   void set_placement(Placement placement) { placement_ = placement; }
+  // How the port's queues are waited for, from now on; none: as each's worker does.
+  void set_polling(PortId port, std::optional<Polling> polling);
 
   // --- workers. A new one has the lowest free number, and polls when somebody runs it.
   Status add_worker(const WorkerOptions& options, uint16_t& number);

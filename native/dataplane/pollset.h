@@ -51,7 +51,7 @@ class Pollset {
   void take_plan();
   void activate(RxQueue& queue);
   [[nodiscard]] Polling how(const RxQueue& queue) const {
-    return queue.polling.value_or(plan_->polling);
+    return queue.polling.load(std::memory_order_relaxed).value_or(plan_->polling);
   }
   // Parks the active queues that have been empty for `idle` cycles, or puts them to rest; those with frames waiting stay.
   void park(uint64_t idle);

@@ -58,8 +58,9 @@ class RxQueue {
   uint16_t lane = 0;
   Counter frames;  // that came in, for measuring its load
 
-  // Set before a worker gets the queue. None: as the worker does.
-  std::optional<Polling> polling;
+  // None: as the worker does. Control may change it; the worker takes it up with its next plan.
+  std::atomic<std::optional<Polling>> polling{};
+  static_assert(std::atomic<std::optional<Polling>>::is_always_lock_free);
 
   // The polling worker's own notes (dataplane/pollset.h).
   uint64_t last_frame = 0;  // when it last had one, in cycles

@@ -43,7 +43,12 @@ test('a running pair loses nothing while everything else comes, changes and goes
       ports: { ...pair, a: { ...memif(socket('a')), mtu: 1500 }, b: memif(socket('b'), 'red') },
     },
     { ports: { ...pair, b: { ...memif(socket('b'), 'red'), secret: 'x' } as PortOptions } },
-    { ports: { left: { ...pair.left, mtu: 2000 }, right: { ...pair.right, macLimit: 7 } } },
+    {
+      ports: {
+        left: { ...pair.left, mtu: 2000, polling: 'interrupt' },
+        right: { ...pair.right, macLimit: 7, polling: 'busy' },
+      },
+    },
     { ports: pair },
   ];
   const sw = await started({ ports: pair });
@@ -83,7 +88,7 @@ describe('differences', () => {
     await until('it is attached', () => sw.port('web').link === 'up');
     const changes = await sw.apply({
       bridges: { blue: { ageing: 7, flood: false }, red: { learn: false } },
-      ports: { web: { ...web, bridge: 'red', mtu: 1500, macLimit: 3 } },
+      ports: { web: { ...web, bridge: 'red', mtu: 1500, macLimit: 3, polling: 'busy' } },
     });
     expect(changes).toEqual([
       { action: 'add', what: 'bridge', name: 'red', details: [] },
@@ -95,7 +100,12 @@ describe('differences', () => {
       },
       {
         ...{ action: 'change', what: 'port', name: 'web' },
-        details: ['bridge: blue → red', 'macLimit: 0 → 3', 'mtu: 65517 → 1500'],
+        details: [
+          'bridge: blue → red',
+          'macLimit: 0 → 3',
+          'mtu: 65517 → 1500',
+          'polling: none → busy',
+        ],
       },
     ]);
     expect(sw.port('web')).toMatchObject({ link: 'up', attaches: 1, mtu: 1500, bridge: 'red' });
