@@ -258,7 +258,8 @@ test('colours are used on a terminal only, and not with NO_COLOR', async () => {
   const { api } = await served();
   const shown = async (env: NodeJS.ProcessEnv) => {
     const line = `${process.execPath} ${join(root, 'dist/switch/cli/main.js')} show ports --api ${api}`;
-    const { NO_COLOR: _, FORCE_COLOR: __, ...rest } = process.env;
+    // Node shows no colours where CI is set, terminal or not.
+    const { NO_COLOR: _, FORCE_COLOR: __, CI: ___, ...rest } = process.env;
     const child = spawn('script', ['-qec', line, '/dev/null'], {
       env: { ...rest, TERM: 'xterm-256color', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
