@@ -19,6 +19,7 @@ import {
 import type { Bridge } from './config/schema.js';
 import { SwitchError } from './errors.js';
 import type { Macs } from './macs.js';
+import type { Mirrors } from './mirrors.js';
 import type { PortChanges, Ports } from './ports.js';
 import type { Tunnels } from './tunnels.js';
 
@@ -32,6 +33,7 @@ export interface Parts {
   ports: Ports;
   macs: Macs;
   tunnels: Tunnels;
+  mirrors: Mirrors;
 }
 
 export class Applier {
@@ -72,13 +74,14 @@ export class Applier {
       bridges: only(now.bridges, (name) => this.#owned.has(`bridge ${name}`) === ours),
       ports: only(now.ports, (name) => this.#owned.has(`port ${name}`) === ours),
       statics: now.statics.filter((it) => this.#owned.has(`static ${staticName(it)}`) === ours),
+      mirrors: only(now.mirrors, (name) => this.#owned.has(`mirror ${name}`) === ours),
     });
     return { brought: part(true), live: part(false) };
   }
 
   /** Adds what there is not yet; returns what was refused. */
-  restore({ bridges, ports, statics }: Running): Error[] {
-    const { bridges: there, ports: portsThere, macs } = this.#parts;
+  restore({ bridges, ports, statics, mirrors }: Running): Error[] {
+    const { bridges: there, ports: portsThere, macs, mirrors: mirrorsThere } = this.#parts;
     const known = new Set(there.names());
     const adds = [
       ...Object.entries(bridges).map(([name, options]) => () => {
@@ -90,6 +93,9 @@ export class Applier {
         portsThere.add(name, options);
       }),
       ...statics.map((it) => () => restore(macs, [it])),
+      ...Object.entries(mirrors).map(([name, options]) => () => {
+        mirrorsThere.add(name, options);
+      }),
     ];
     return adds.flatMap((add): Error[] => {
       try {
@@ -106,8 +112,13 @@ export class Applier {
   }
 
   #running(): Running {
-    const { bridges, ports, macs } = this.#parts;
-    return { bridges: bridges.all(), ports: ports.allOptions(), statics: macs.statics() };
+    const { bridges, ports, macs, mirrors } = this.#parts;
+    return {
+      bridges: bridges.all(),
+      ports: ports.allOptions(),
+      statics: macs.statics(),
+      mirrors: mirrors.allOptions(),
+    };
   }
 
   #steps(changes: readonly Change[], wanted: Configuration, owned: Owned): Step[] {
@@ -120,6 +131,7 @@ export class Applier {
     const toAdd = underlaysFirst(wanted.ports).filter(([name]) => coming.has(name));
     const moves = new Moves(this.#parts, now, wanted, owned);
     return [
+      ...names('mirror', 'remove', 'replace').map((name) => moves.removeMirror(name)),
       ...names('bridge', 'add').map((name) => moves.addBridge(name)),
       ...names('bridge', 'change').map((name) => moves.setBridge(name)),
       ...names('bridge', 'replace').map((name) => moves.replaceBridge(name)),
@@ -128,6 +140,7 @@ export class Applier {
       ...names('port', 'change').map((name) => moves.setPort(name)),
       ...toAdd.map(([name]) => moves.addPort(name)),
       ...names('static', 'add', 'change').map((name) => moves.addStatic(name)),
+      ...names('mirror', 'add', 'replace').map((name) => moves.addMirror(name)),
       ...names('bridge', 'remove').map((name) => moves.removeBridge(name)),
     ];
   }
@@ -136,14 +149,19 @@ export class Applier {
 /** What there is, in the shape of a configuration. */
 export function asConfiguration(
   whole: Pick<Configuration, 'workers' | 'placement'>,
-  { bridges, ports, statics }: Running,
+  { bridges, ports, statics, mirrors }: Running,
 ): Configuration {
   const withStatic = Object.entries(bridges).map(([name, options]) => {
     const inside = statics.filter(({ bridge }) => bridge === name);
     const fixed = Object.fromEntries(inside.map(({ mac, port }) => [mac, port]));
     return [name, { ...options, static: fixed }];
   });
-  return { ...whole, bridges: Object.fromEntries(withStatic), ports: { ...ports } };
+  return {
+    ...whole,
+    bridges: Object.fromEntries(withStatic),
+    ports: { ...ports },
+    mirrors: { ...mirrors },
+  };
 }
 
 /** The steps of which applying is made, each with the way back. */
@@ -260,6 +278,19 @@ class Moves {
     };
   }
 
+  addMirror(name: string): Step {
+    const { mirrors } = this.#parts;
+    // One that only its port's replacement concerns may be nobody's of the configuration.
+    const options = this.#wanted.mirrors[name] ?? found(this.#now.mirrors, name);
+    return { run: () => mirrors.add(name, options), undo: () => mirrors.remove(name) };
+  }
+
+  removeMirror(name: string): Step {
+    const { mirrors } = this.#parts;
+    const before = found(this.#now.mirrors, name);
+    return { run: () => mirrors.remove(name), undo: () => mirrors.add(name, before) };
+  }
+
   #bridge(name: string): Bridge {
     const { static: _, ...options } = found(this.#wanted.bridges, name);
     return options;
@@ -322,10 +353,11 @@ function undone(cause: unknown, done: Step[]): unknown {
   return new SwitchError(code, `${message}; ${after}`, { port, path, mistakes, cause });
 }
 
-function ownedBy({ bridges, ports, ...rest }: Configuration): Set<string> {
+function ownedBy({ bridges, ports, mirrors, ...rest }: Configuration): Set<string> {
   return new Set([
+    ...Object.keys(mirrors).map((name) => `mirror ${name}`),
     ...Object.keys(bridges).map((name) => `bridge ${name}`),
     ...Object.keys(ports).map((name) => `port ${name}`),
-    ...staticsOf({ bridges, ports, ...rest }).map((it) => `static ${staticName(it)}`),
+    ...staticsOf({ bridges, ports, mirrors, ...rest }).map((it) => `static ${staticName(it)}`),
   ]);
 }

@@ -69,7 +69,7 @@ export function invalid(mistakes: readonly Mistake[], details: ErrorDetails = {}
 }
 
 export function notFound(
-  what: 'port' | 'bridge' | 'address' | 'attachment',
+  what: 'port' | 'bridge' | 'address' | 'attachment' | 'mirror',
   name: string,
   known: Iterable<string>,
 ) {

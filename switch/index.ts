@@ -16,6 +16,7 @@ export {
   type MemifClientStatistics,
 } from './attach/memif-client.js';
 export type { BridgeStatus } from './bridges.js';
+export type { CaptureOptions, CaptureStatus } from './captures.js';
 export type { Configuration } from './config/check.js';
 export { checkConfiguration } from './config/check.js';
 export type { Change } from './config/difference.js';
@@ -35,7 +36,9 @@ export { doctor, type Finding } from './doctor.js';
 export type { ErrorCode, Mistake } from './errors.js';
 export { SwitchError } from './errors.js';
 export type { SwitchEvent } from './events.js';
+export type { Explanation, Question, Step } from './explain.js';
 export type { MacEntry, MacFilter, MacList } from './macs.js';
+export type { MirrorOptions, MirrorStatus } from './mirrors.js';
 export type { Device, Peer, PortChanges, PortStatus } from './ports.js';
 export type {
   PortRates,

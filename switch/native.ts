@@ -291,6 +291,59 @@ export interface NativeMacFilter {
   limit: number;
 }
 
+export interface NativeCaptureOptions {
+  ports: { port: number; name: string; description: string }[];
+  /** Who writes the stream; at most 256 bytes. */
+  application: string;
+  /** What `compileFilter` made of `filterText`; empty = all frames. */
+  filter: BigUint64Array;
+  filterText: string;
+  /** Most bytes of a frame, 1 to `limits.maxFrame`. */
+  snaplen: number;
+  /** Ends after so many frames; 0 = does not. */
+  count: number;
+  /** Of each worker's ring, 2^17 to 2^30; rounded up to a power of two. */
+  ringBytes: number;
+  rx: boolean;
+  tx: boolean;
+  onlyDrops: boolean;
+}
+
+export interface NativeCapture {
+  id: number;
+  /** In its stream so far. */
+  frames: bigint;
+  /** Found no room in a ring. */
+  lost: bigint;
+}
+
+export interface NativeExplanation {
+  /** Reason for which it goes nowhere. */
+  drop: string | null;
+  bridged: boolean;
+  carriesTunnels: boolean;
+  /** What the bridge knows of the addresses. */
+  destination: { port: number; static: boolean } | null;
+  source: { port: number; static: boolean } | null;
+  /** Ports that it would be given to; why it ends there all the same, and the tunnel's remote, '' = all. */
+  ways: { port: number; drop: string | null; remote: string }[];
+}
+
+export interface NativeMirrorOptions {
+  from: number[];
+  to: number;
+  rx: boolean;
+  tx: boolean;
+}
+
+export interface NativeMirror {
+  id: number;
+  /** Copies sent. */
+  frames: bigint;
+  bytes: bigint;
+  lost: bigint;
+}
+
 export type NativeEvent =
   | { type: 'link-up'; port: number; peer: string }
   | { type: 'link-down'; port: number; reason: string }
@@ -344,6 +397,25 @@ export interface NativeSwitch {
   addRemote(port: number, address: string): void;
   /** Also a learned one. */
   removeRemote(port: number, address: string): void;
+
+  /** Frames are taken from now on, into rings that `readCapture` empties. */
+  addCapture(options: NativeCaptureOptions): number;
+  /** What came since the last call, of one pcapng stream; maybe nothing. Undefined: that was all. */
+  readCapture(capture: number): Buffer | undefined;
+  /** Idempotent. */
+  removeCapture(capture: number): void;
+  /** Those under way, and the sums over all that there ever were. */
+  captures(): { captures: NativeCapture[]; total: NativeCapture };
+
+  /** Where the frame would go if it came in from the port now. Moves no counter. */
+  explain(port: number, frame: Uint8Array): NativeExplanation;
+
+  /** While copies go to a port it is out of its bridge. */
+  addMirror(options: NativeMirrorOptions): number;
+  /** Copies from one more port. */
+  joinMirror(mirror: number, port: number): void;
+  removeMirror(mirror: number): void;
+  mirrors(): NativeMirror[];
 
   /**
    * Live counters, one array a worker, written by that worker only and never copied: counter c of port p is at
@@ -422,6 +494,9 @@ export interface NativeLimits {
   secret: number;
   staticAge: number;
   minMtu: number;
+  /** Bytes of the longest frame that any port carries. */
+  maxFrame: number;
+  captures: number;
   maxMtu: number;
   devargs: number;
   deviceRing: number;
@@ -506,6 +581,11 @@ export interface NativeAddon {
   runWorker(token: number, worker: number): void;
   /** Stops the workers of all switches of this process: for 'exit' hooks, where nothing can be awaited. */
   stopAll(): void;
+  /**
+   * Compiles a filter in tcpdump's syntax by libpcap, on a thread of its own. Rejects with `INVALID` for its mistakes, `SYSTEM`
+   * without libpcap.
+   */
+  compileFilter(expression: string, snaplen: number): Promise<BigUint64Array>;
   /** Pools of devices' buffers in this process, and buffers out of them: both 0 again when all devices are closed. */
   deviceBuffers(): { pools: number; used: number };
   /** Interfaces of the kernel, in a network namespace: a name as of `ip netns`, a path, a process id; '' = our own. */

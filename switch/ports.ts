@@ -114,6 +114,8 @@ export class Ports {
   readonly #names = new Map<number, string>();
   /** Drops of ports that were removed, by reason; what they drop in the moment of their removal is not in it. */
   readonly gone: number[] = native.layout.dropReasons.map(() => 0);
+  /** Called with the name of each port that was made. */
+  made: (name: string) => void = () => undefined;
   /** Another number after each change of which ports there are and how they are labelled. */
   generation = 0;
 
@@ -213,6 +215,7 @@ export class Ports {
       this.#names.set(id, name);
       native.namePort(id, name);
       this.generation++;
+      this.made(name);
     } catch (error) {
       prepared.restore();
       throw error;

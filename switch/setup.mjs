@@ -46,6 +46,7 @@ const testPackages = [
   'ethtool',
   'tcpdump',
   'tshark',
+  'tmux',
   'openvswitch-switch',
   'containernetworking-plugins',
   'golang-go',

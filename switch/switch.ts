@@ -1,9 +1,12 @@
 /** The switch: what a program, the daemon and the tests hold in their hands. */
+
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { recoverAll } from '../ports/index.js';
 import { Applier, asConfiguration } from './apply.js';
 import { nativeOptions, type RunningWorkers, withWorkers, workerChanges } from './apply-workers.js';
 import { type BridgeStatus, Bridges } from './bridges.js';
+import { type CaptureOptions, type CaptureStatus, Captures } from './captures.js';
 import {
   type Configuration,
   checkConfiguration,
@@ -15,7 +18,9 @@ import type { BridgeOptions, PortOptions, SwitchOptions, WorkerOptions } from '.
 import { CounterReader } from './counters.js';
 import { nativeCall, SwitchError } from './errors.js';
 import { EventHub, type SwitchEvent } from './events.js';
+import { Explainer, type Explanation, type Question } from './explain.js';
 import { type MacFilter, type MacList, Macs } from './macs.js';
+import { type MirrorOptions, type MirrorStatus, Mirrors } from './mirrors.js';
 import { nameEvent } from './name-event.js';
 import { type NativeEvent, type NativeSwitch, native, type Placement } from './native.js';
 import { type PortChanges, type PortStatus, Ports } from './ports.js';
@@ -63,6 +68,9 @@ export class Switch {
   readonly #ports: Ports;
   readonly #macs: Macs;
   readonly #tunnels: Tunnels;
+  readonly #captures: Captures;
+  readonly #mirrors: Mirrors;
+  readonly #explainer: Explainer;
   readonly #workers: Workers;
   readonly #applier: Applier;
   readonly #events = new EventHub();
@@ -106,8 +114,12 @@ export class Switch {
     this.#ports = new Ports(this.#native, this.#bridges, this.#counters);
     this.#macs = new Macs(this.#native, this.#bridges, this.#ports);
     this.#tunnels = new Tunnels(this.#native, this.#ports);
+    this.#captures = new Captures(this.#native, this.#ports);
+    this.#mirrors = new Mirrors(this.#native, this.#ports);
+    this.#explainer = new Explainer(this.#native, this.#bridges, this.#ports, this.#macs);
     const parts = { bridges: this.#bridges, ports: this.#ports, macs: this.#macs };
-    this.#applier = new Applier({ ...parts, tunnels: this.#tunnels }, configuration);
+    const others = { tunnels: this.#tunnels, mirrors: this.#mirrors };
+    this.#applier = new Applier({ ...parts, ...others }, configuration);
     this.#native.setPlacement(configuration.placement);
     this.#workers = new Workers(this.#native, workers, this.#workerFailed);
   }
@@ -260,6 +272,56 @@ export class Switch {
    */
   async removeRemote(port: string, address: string): Promise<void> {
     this.#open().#tunnels.removeRemote(port, address);
+  }
+
+  /**
+   * Captures what comes in from ports and leaves by them, from now on: a pcapng stream, as Wireshark reads it, until it is
+   * destroyed. Frames that come faster than they are read are lost to the capture, counted in the stream; the switch does not
+   * wait for it. At most 16 at a time.
+   * @throws {SwitchError} `NOT_FOUND`, `INVALID` for options or the filter, `SYSTEM` for a filter without libpcap, `LIMIT`.
+   */
+  async capture(ports: string | string[], options: CaptureOptions = {}): Promise<Readable> {
+    return this.#open().#captures.start([ports].flat(), options);
+  }
+
+  /** Captures under way. */
+  captures(): CaptureStatus[] {
+    return this.#open().#captures.all();
+  }
+
+  /** Of all captures since the start: frames captured, and frames lost to them. */
+  captureTotal(): { frames: bigint; lost: bigint } {
+    return this.#open().#captures.total();
+  }
+
+  /**
+   * Explains where a frame would go, and why: by a dry run through the stages and tables that frames go through.
+   * @throws {SwitchError} `INVALID`, `NOT_FOUND`.
+   */
+  why(question: Question): Explanation[] {
+    return this.#open().#explainer.explain(question);
+  }
+
+  /**
+   * Copies frames of ports to another port, which takes no part in its bridge meanwhile.
+   * @throws {SwitchError} `INVALID`, `EXISTS`, `NOT_FOUND` for a port, `IN_USE`.
+   */
+  async addMirror(name: string, options: MirrorOptions): Promise<void> {
+    this.#open().#mirrors.add(name, options);
+  }
+
+  /** @throws {SwitchError} `NOT_FOUND`. */
+  async removeMirror(name: string): Promise<void> {
+    this.#open().#mirrors.remove(name);
+  }
+
+  mirrors(): MirrorStatus[] {
+    return this.#open().#mirrors.all();
+  }
+
+  /** @throws {SwitchError} `NOT_FOUND`. */
+  mirror(name: string): MirrorStatus {
+    return this.#open().#mirrors.one(name);
   }
 
   /** All ports with their links and counters. */
@@ -430,7 +492,7 @@ export class Switch {
 
   #configure(): void {
     recoverAll();
-    const { bridges, ports } = this.#configuration;
+    const { bridges, ports, mirrors } = this.#configuration;
     for (const [name, { static: _, ...options }] of Object.entries(bridges)) {
       this.#bridges.add(name, options);
     }
@@ -442,11 +504,15 @@ export class Switch {
         this.#macs.addStatic(bridge, mac, port, remote);
       }
     }
+    for (const [name, options] of Object.entries(mirrors)) {
+      this.#mirrors.add(name, options);
+    }
   }
 
   /** Workers first: native memory is freed when nobody can be in it any more. */
   async #close(): Promise<void> {
     this.#closed.abort();
+    this.#captures.end();
     await this.#workers.stop();
     this.#native.close();
     this.#ports.restore();

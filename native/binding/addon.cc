@@ -7,6 +7,7 @@
 #include "binding/interfaces.h"
 #include "binding/registry.h"
 #include "binding/switch_object.h"
+#include "binding/watching.h"
 #include "control/crash.h"
 #include "control/dpdk.h"
 #include "control/notify.h"
@@ -77,6 +78,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
                                            info.Env(), static_cast<double>(cycles_per_second()));
                                      },
                                      "cyclesPerSecond"));
+  define_watching(env, exports);
   exports.Set("layout", layout(env));
   exports.Set("limits", limits(env));
   return exports;

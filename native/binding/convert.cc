@@ -446,6 +446,8 @@ Napi::Object limits(Napi::Env env) {
   object.Set("socketPath", sizeof(sockaddr_un::sun_path) - 1);
   object.Set("secret", memif::kSecretSize - 1);
   object.Set("staticAge", kStaticAge);
+  object.Set("maxFrame", kMaxFrame);
+  object.Set("captures", static_cast<double>(Captures::kMost));
   object.Set("minMtu", kMinMtu);
   object.Set("maxMtu", kMaxMtu);
   object.Set("devargs", kMaxDevargs);

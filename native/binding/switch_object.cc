@@ -3,6 +3,7 @@
 #include "binding/convert.h"
 #include "binding/registry.h"
 #include "binding/rows.h"
+#include "binding/watching.h"
 
 namespace memswitch::binding {
 
@@ -19,6 +20,11 @@ PortId port_number(const Napi::Value& value) {
 // VLAN 0: none, or all.
 Mac mac_in_vlan(const Napi::Value& address, const Napi::Value& vlan) {
   return with_vlan(mac(address), static_cast<uint16_t>(number(vlan, "vlan", 0, kMaxVlan)));
+}
+
+// Of a capture or a mirror.
+uint32_t serial(const Napi::Value& value) {
+  return static_cast<uint32_t>(number(value, "id", 0, UINT32_MAX));
 }
 
 // -1: all.
@@ -69,6 +75,15 @@ Napi::Function SwitchObject::define(Napi::Env env) {
                          InstanceMethod<&SwitchObject::tunnels>("tunnels"),
                          InstanceMethod<&SwitchObject::add_remote>("addRemote"),
                          InstanceMethod<&SwitchObject::remove_remote>("removeRemote"),
+                         InstanceMethod<&SwitchObject::add_capture>("addCapture"),
+                         InstanceMethod<&SwitchObject::read_capture>("readCapture"),
+                         InstanceMethod<&SwitchObject::remove_capture>("removeCapture"),
+                         InstanceMethod<&SwitchObject::captures>("captures"),
+                         InstanceMethod<&SwitchObject::explain>("explain"),
+                         InstanceMethod<&SwitchObject::add_mirror>("addMirror"),
+                         InstanceMethod<&SwitchObject::join_mirror>("joinMirror"),
+                         InstanceMethod<&SwitchObject::remove_mirror>("removeMirror"),
+                         InstanceMethod<&SwitchObject::mirrors>("mirrors"),
                          InstanceMethod<&SwitchObject::port_counters>("portCounters"),
                          InstanceMethod<&SwitchObject::worker_counters>("workerCounters"),
                          InstanceMethod<&SwitchObject::add_worker>("addWorker"),
@@ -284,6 +299,52 @@ void SwitchObject::add_remote(const Napi::CallbackInfo& info) {
 
 void SwitchObject::remove_remote(const Napi::CallbackInfo& info) {
   check(info.Env(), switch_->remove_remote(port_number(info[0]), address(info[1], "address")));
+}
+
+Napi::Value SwitchObject::add_capture(const Napi::CallbackInfo& info) {
+  uint32_t id = 0;
+  check(info.Env(), switch_->add_capture(capture_options(info[0].As<Napi::Object>()), id));
+  return Napi::Number::New(info.Env(), id);
+}
+
+Napi::Value SwitchObject::read_capture(const Napi::CallbackInfo& info) {
+  return binding::read_capture(info.Env(), switch_->capture(serial(info[0])));
+}
+
+void SwitchObject::remove_capture(const Napi::CallbackInfo& info) {
+  switch_->remove_capture(serial(info[0]));
+}
+
+Napi::Value SwitchObject::captures(const Napi::CallbackInfo& info) {
+  CaptureStatus total;
+  const std::vector<CaptureStatus> all = switch_->captures(total);
+  return binding::captures(info.Env(), all, total);
+}
+
+Napi::Value SwitchObject::explain(const Napi::CallbackInfo& info) {
+  const PortId port = port_number(info[0]);
+  const std::vector<std::byte> frame = frame_bytes(info[1]);
+  Explanation found;
+  check(info.Env(), switch_->explain(port, frame, found));
+  return explanation(info.Env(), found);
+}
+
+Napi::Value SwitchObject::add_mirror(const Napi::CallbackInfo& info) {
+  uint32_t id = 0;
+  check(info.Env(), switch_->add_mirror(mirror_options(info[0].As<Napi::Object>()), id));
+  return Napi::Number::New(info.Env(), id);
+}
+
+void SwitchObject::join_mirror(const Napi::CallbackInfo& info) {
+  check(info.Env(), switch_->join_mirror(serial(info[0]), port_number(info[1])));
+}
+
+void SwitchObject::remove_mirror(const Napi::CallbackInfo& info) {
+  check(info.Env(), switch_->remove_mirror(serial(info[0])));
+}
+
+Napi::Value SwitchObject::mirrors(const Napi::CallbackInfo& info) {
+  return binding::mirrors(info.Env(), switch_->mirrors());
 }
 
 // The memory is the switch's; the array keeps the switch alive for as long as JavaScript looks at it.

@@ -39,6 +39,15 @@ class SwitchObject final : public Napi::ObjectWrap<SwitchObject> {
   Napi::Value tunnels(const Napi::CallbackInfo& info);
   void add_remote(const Napi::CallbackInfo& info);
   void remove_remote(const Napi::CallbackInfo& info);
+  Napi::Value add_capture(const Napi::CallbackInfo& info);
+  Napi::Value read_capture(const Napi::CallbackInfo& info);
+  void remove_capture(const Napi::CallbackInfo& info);
+  Napi::Value captures(const Napi::CallbackInfo& info);
+  Napi::Value explain(const Napi::CallbackInfo& info);
+  Napi::Value add_mirror(const Napi::CallbackInfo& info);
+  void join_mirror(const Napi::CallbackInfo& info);
+  void remove_mirror(const Napi::CallbackInfo& info);
+  Napi::Value mirrors(const Napi::CallbackInfo& info);
   Napi::Value port_counters(const Napi::CallbackInfo& info);
   Napi::Value worker_counters(const Napi::CallbackInfo& info);
   Napi::Value add_worker(const Napi::CallbackInfo& info);

@@ -60,7 +60,7 @@ void EndpointLink::wake_peer(const Ring& ring) {
   }
 }
 
-memif::Transmitted EndpointLink::transmit(size_t queue, const Burst& burst) {
+memif::Transmitted EndpointLink::transmit(size_t queue, Burst& burst) {
   std::array<uint8_t, kBurst> all;
   std::iota(all.begin(), all.end(), uint8_t{0});
   Ring& ring = link_.tx[queue];

@@ -40,7 +40,7 @@ class EndpointLink {
   void disarm(size_t queue);
 
   // Copies the burst's frames into the ring, as far as there is room. `headers` must hold their beginnings.
-  memif::Transmitted transmit(size_t queue, const Burst& burst);
+  memif::Transmitted transmit(size_t queue, Burst& burst);
   // Room for up to so many frames, to be filled in place. Not while other room is reserved.
   memif::Fault reserve(size_t queue, size_t most, std::vector<Place>& places);
   // Sends the first of what was reserved, with these lengths, and gives up the rest.

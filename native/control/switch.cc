@@ -97,7 +97,8 @@ Status Switch::bridge_macs(uint16_t number, uint32_t& count) {
 void Switch::update_members(Bridge& bridge) {
   Bridge::Members members;
   for (const auto& [id, record] : ports_) {
-    if (record.bridge.get() == &bridge && is_up(id, record) && !vxlan_.carries(id)) {
+    if (record.bridge.get() == &bridge && is_up(id, record) && !vxlan_.carries(id) &&
+        !mirrors_.copies_to(id)) {
       members.push_back(record.port.get());
     }
   }
@@ -206,6 +207,10 @@ Status Switch::make_memif(const PortOptions& options, PortId id, Record& record)
 Status Switch::make_tunnel(const PortOptions& options, PortId id, Record& record) {
   const uint32_t table = options.mac_limit == 0 ? record.bridge->macs.limit() : options.mac_limit;
   const PortId number = options.vxlan->vtep.underlay;
+  if (mirrors_.copies_to(number)) {
+    return refuse(Code::kInUse,
+                  "the underlay gets the copies of a mirror; remove the mirror first");
+  }
   const auto underlay = ports_.find(number);
   const bool found = underlay != ports_.end();
   std::unique_ptr<VxlanPort> port;
@@ -236,6 +241,17 @@ void Switch::return_to_bridge(Record& former) {
   update_members(*former.bridge);
 }
 
+// Others must not stand on the port.
+Status Switch::need_leisure(PortId id) const {
+  if (vxlan_.carries(id)) {
+    return refuse(Code::kInUse, "the port is the underlay of a tunnel; remove the tunnel first");
+  }
+  if (mirrors_.copies_to(id)) {
+    return refuse(Code::kInUse, "the port gets the copies of a mirror; remove the mirror first");
+  }
+  return {};
+}
+
 Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit, uint32_t max_frame) {
   const Guard guard(lock_);
   Record* record = nullptr;
@@ -253,6 +269,10 @@ Status Switch::set_port(PortId id, uint16_t number, uint32_t mac_limit, uint32_t
   }
   if (vxlan_.carries(id)) {
     return refuse(Code::kInUse, "the port is the underlay of a tunnel; remove the tunnel first");
+  }
+  if (mirrors_.copies_to(id)) {
+    record->bridge = next;  // where it will be afterwards
+    return {};
   }
   const std::shared_ptr<Bridge> before = std::exchange(record->bridge, next);
   record->port->bridge.store(next.get());
@@ -310,8 +330,8 @@ Status Switch::remove_port(PortId id) {
   if (Status status = need_port(id, record); !status.ok()) {
     return status;
   }
-  if (vxlan_.carries(id)) {
-    return refuse(Code::kInUse, "the port is the underlay of a tunnel; remove the tunnel first");
+  if (Status status = need_leisure(id); !status.ok()) {
+    return status;
   }
   server_.remove(id, "the port was removed");
   client_.remove(id, "the port was removed");
@@ -334,6 +354,8 @@ void Switch::forget_port(PortId id, const std::shared_ptr<Bridge>& bridge) {
   ports_.erase(id);
   gone->port->bridge.store(nullptr);
   shared_.ports[id].store(nullptr);
+  captures_.forget(id);
+  mirrors_.forget(id);
   if (gone->is_tunnel) {
     update_members(*home);
   }

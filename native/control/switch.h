@@ -14,9 +14,12 @@
 #include <vector>
 
 #include "control/bridges.h"
+#include "control/captures.h"
 #include "control/device_ports.h"
+#include "control/explain.h"
 #include "control/memif_client.h"
 #include "control/memif_server.h"
+#include "control/mirrors.h"
 #include "control/policies.h"
 #include "control/reactor.h"
 #include "control/reclaim.h"
@@ -137,6 +140,24 @@ class Switch final : private MemifOwner {
   Status place_port(PortId port, std::vector<uint16_t> workers);
   std::vector<WorkerState> worker_states();
 
+  // A capture takes what is seen from now on; capture() reads it, until remove_capture(). It ends by itself, for its
+  // reader, when its last port has gone.
+  Status add_capture(const CaptureOptions& options, uint32_t& id);
+  std::shared_ptr<CaptureReader> capture(uint32_t id);
+  void remove_capture(uint32_t id);
+  // Those under way; `total`: of all that there ever were.
+  std::vector<CaptureStatus> captures(CaptureStatus& total);
+
+  // Where the frame would go if it came in from the port now.
+  Status explain(PortId port, std::span<const std::byte> frame, Explanation& found);
+
+  // While copies go to a port it takes no part in its bridge.
+  Status add_mirror(const MirrorOptions& options, uint32_t& id);
+  // Copies what comes and goes at one more port.
+  Status join_mirror(uint32_t id, PortId port);
+  Status remove_mirror(uint32_t id);
+  std::vector<MirrorStatus> mirrors();
+
   // For counters, which live as long as the switch, and for running a worker on the calling thread.
   Workers& workers() { return workers_; }
 
@@ -161,6 +182,7 @@ class Switch final : private MemifOwner {
     std::vector<uint16_t> workers;
     std::optional<IpStation> station;
     bool is_tunnel = false;
+    std::unique_ptr<const Watch> watch;  // what port->watch points to
     memif::PeerCredentials credentials;
     std::string last_error;
     uint32_t attaches = 0;
@@ -178,6 +200,7 @@ class Switch final : private MemifOwner {
     return record.link != nullptr || record.is_tunnel || devices_.is_up(id);
   }
   Status need_tunnel(PortId id, Tunnel*& tunnel);
+  Status need_leisure(PortId id) const;
   [[nodiscard]] PortId free_id() const;
   Status make_port(const PortOptions& options, PortId id, Record& record);
   Status make_memif(const PortOptions& options, PortId id, Record& record);
@@ -192,6 +215,8 @@ class Switch final : private MemifOwner {
   void update_members(Bridge& bridge);
   void update_senders();
   bool await_quiescence();
+  void watch_port(PortId id);
+  Status check_mirror(const MirrorOptions& options);
   void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
   void look_for_faults();
   void tick();
@@ -207,6 +232,8 @@ class Switch final : private MemifOwner {
   Vxlan vxlan_{shared_, reclaim_, workers_};
   UniqueFd alarm_;
   DevicePorts devices_;
+  Captures captures_;
+  Mirrors mirrors_{workers_};
   std::map<PortId, Record> ports_;
   std::vector<bool> ids_ = std::vector<bool>(kMaxPorts);     // in use, or not yet reclaimed
   std::map<std::pair<uint16_t, PortId>, bool> limits_told_;  // this second; by bridge and port

@@ -11,6 +11,8 @@ Status Switch::add_worker(const WorkerOptions& options, uint16_t& number) {
     return status;
   }
   vxlan_.add_worker(number);
+  captures_.add_worker(number);
+  mirrors_.add_worker(number);
   update_senders();
   if (await_quiescence()) {
     return {};

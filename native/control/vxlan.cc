@@ -35,6 +35,11 @@ Status Vxlan::make(const VxlanOptions& options, PortId id, Bridge& bridge, uint3
   return {};
 }
 
+bool Vxlan::is_over(PortId tunnel, PortId underlay) const {
+  const Tunnel* found = find(tunnel);
+  return found != nullptr && found->end()->options.underlay == underlay;
+}
+
 PortId Vxlan::remove(PortId id) {
   const auto found = tunnels_.find(id);
   if (found == tunnels_.end()) {

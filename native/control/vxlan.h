@@ -35,6 +35,8 @@ class Vxlan {
               uint32_t mac_table, Port* underlay, std::unique_ptr<VxlanPort>& port);
   // Whether the port carries tunnels.
   [[nodiscard]] bool carries(PortId underlay) const { return vteps_.carries(underlay); }
+  // Whether the port is a tunnel over that one.
+  [[nodiscard]] bool is_over(PortId tunnel, PortId underlay) const;
   // Before the port goes: nothing comes in for it from the next burst on. Returns its underlay, if that is a port.
   PortId remove(PortId id);
 

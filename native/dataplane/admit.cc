@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "dataplane/fate.h"
 #include "dataplane/policy.h"
 #include "dataplane/take_private.h"
 #include "dataplane/worker.h"
@@ -27,14 +28,13 @@ void refuse_spoofed(Burst& burst, Worker& worker, const Senders& senders, PortCo
   for (const Run& run : burst.all_runs()) {
     const bool may_speak = senders.has(run.source);
     for (uint16_t i = run.first; i < run.first + run.count; ++i) {
-      if (burst.dropped[i]) {
+      if (burst.fate[i] != kUnderWay) {
         continue;
       }
-      const std::optional<Drop> drop = may_speak ? find_spoof(senders, burst, i, worker.room[i])
-                                                 : std::optional(Drop::kSpoofedMac);
-      if (drop) {
-        burst.drop(i);
-        counters.drop(*drop);
+      const std::optional<Drop> why = may_speak ? find_spoof(senders, burst, i, worker.room[i])
+                                                : std::optional(Drop::kSpoofedMac);
+      if (why) {
+        drop(burst, i, *why, counters);
       }
     }
   }
@@ -45,16 +45,13 @@ void limit_rate(Burst& burst, const Worker& worker, const RateLimit& limit,
   std::array<uint8_t, kBurst> alive;
   size_t count = 0;
   for (uint16_t i = 0; i < burst.count; ++i) {
-    if (!burst.dropped[i]) {
+    if (burst.fate[i] == kUnderWay) {
       alive[count++] = static_cast<uint8_t>(i);
     }
   }
   const std::span<const uint8_t> all(alive.data(), count);
   const std::span<const uint8_t> passed = within(limit, worker.now, burst, all);
-  for (const uint8_t i : all.subspan(passed.size())) {
-    burst.drop(i);
-  }
-  counters.drop(Drop::kRxRate, all.size() - passed.size());
+  drop(burst, all.subspan(passed.size()), Drop::kRxRate, counters);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include <array>
 
+#include "dataplane/fate.h"
 #include "dataplane/policy.h"
+#include "dataplane/watch.h"
 #include "dataplane/worker.h"
 
 namespace memswitch {
@@ -8,16 +10,17 @@ namespace memswitch {
 namespace {
 
 // Those of the group that the port's MTU lets pass; the others are dropped.
-std::span<const uint8_t> short_enough(const Burst& burst, std::span<const uint8_t> which,
+std::span<const uint8_t> short_enough(Burst& burst, std::span<const uint8_t> which,
                                       uint32_t max_frame, PortCounters& counters,
                                       std::array<uint8_t, kBurst>& kept) {
   size_t count = 0;
   for (const uint8_t i : which) {
     if (burst.frames[i].length <= max_frame) {
       kept[count++] = i;
+    } else {
+      drop(burst, i, Drop::kTooLong, counters);
     }
   }
-  counters.drop(Drop::kTooLong, which.size() - count);
   return {kept.data(), count};
 }
 
@@ -32,11 +35,19 @@ void deliver(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
       worker.counters_of(in.id()).drop(Drop::kNoDestination, group.count);
       continue;
     }
-    std::span<const uint8_t> which{group.which.data(), group.count};
+    const std::span<const uint8_t> all{group.which.data(), group.count};
+    std::span<const uint8_t> which = all;
     PortCounters& counters = worker.counters_of(group.port);
+    const Watch* watch = port->watch.load(std::memory_order_acquire);
+    if (watch != nullptr) [[unlikely]] {
+      watch->begin(burst, all);
+    }
     std::array<uint8_t, kBurst> kept;
     if (const Policy* policy = port->policy.load(std::memory_order_acquire)) [[unlikely]] {
       which = depart(burst, which, worker, *policy, counters, kept);
+    }
+    if (watch != nullptr) [[unlikely]] {
+      watch->leaving(burst, all, worker.index);
     }
     if (const uint32_t most = port->max_frame.load(std::memory_order_relaxed); burst.longest > most)
         [[unlikely]] {
@@ -44,27 +55,11 @@ void deliver(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
     }
     port->transmit(burst, which, worker.index, counters);
     worker.unsettled.add(group.port);
-  }
-  worker.groups.clear();
-}
-
-void drop_unbridged(const Burst& burst, PortCounters& in) {
-  for (uint16_t i = 0; i < burst.count; ++i) {
-    if (!burst.dropped[i]) {
-      in.drop(Drop::kNoBridge);
+    if (watch != nullptr) [[unlikely]] {
+      watch->left(burst, all, worker.index, counters);
     }
   }
-}
-
-void drop_refused(Burst& burst, PortCounters& in) {
-  uint64_t bytes = 0;
-  for (uint16_t i = 0; i < burst.count; ++i) {
-    bytes += burst.frames[i].length;
-  }
-  in.rx_frames.add(burst.count);
-  in.rx_bytes.add(bytes);
-  in.drop(*burst.refused, burst.count);
-  burst.refused.reset();
+  worker.groups.clear();
 }
 
 }  // namespace memswitch

@@ -1,3 +1,4 @@
+#include "dataplane/fate.h"
 #include "dataplane/policy.h"
 #include "dataplane/worker.h"
 
@@ -11,7 +12,7 @@ std::span<const uint8_t> depart(Burst& burst, std::span<const uint8_t> which, Wo
   }
   if (policy.tx) {
     const std::span<const uint8_t> passed = within(policy.tx, worker.now, burst, which);
-    counters.drop(Drop::kTxRate, which.size() - passed.size());
+    drop(burst, which.subspan(passed.size()), Drop::kTxRate, counters);
     which = passed;
   }
   return which;

@@ -35,6 +35,8 @@ enum class Drop : uint8_t {
   kUnresolved,
   kUnderlayFull,
   kUnderlayError,
+  kMirrorPort,
+  kMirrorLost,
   kNoBuffer,
   kIsolated,
   kSpoofedMac,
@@ -47,6 +49,14 @@ enum class Drop : uint8_t {
 };
 
 inline constexpr size_t kDropReasons = static_cast<size_t>(Drop::kNotMember) + 1;
+
+// What has become of a frame so far: on its way, or dropped, and why.
+using Fate = uint8_t;
+inline constexpr Fate kUnderWay = 0;
+constexpr Fate fate_of(Drop reason) {
+  return static_cast<Fate>(static_cast<uint8_t>(reason) + 1);
+}
+static_assert(kDropReasons < UINT8_MAX);
 
 struct DropText {
   const char* name;
@@ -92,6 +102,11 @@ inline constexpr std::array<DropText, kDropReasons> kDropTexts{{
     {"unresolved", true, "Nobody answers for the address of the remote or of the gateway to it."},
     {"underlay_full", true, "The underlay takes no more frames: it is slower than they come."},
     {"underlay_error", true, "The underlay refused to send: no way to the remote, or no right."},
+    {"mirror_port", false,
+     "The frame came in from a port that gets the copies of a mirror; such a port only sends."},
+    {"mirror_lost", true,
+     "A copy for a mirror was not sent: the port it was to leave by is down, full, or takes no "
+     "such frame."},
     {"no_buffer", true,
      "The device's buffers are used up: frames wait in its transmit queue, or in other devices'."},
     {"isolated", false, "The destination is behind a port that is isolated, as this one is."},

@@ -116,8 +116,8 @@ struct Burst {
 
   // Filled on the way, stage by stage.
   alignas(64) std::array<std::array<std::byte, kHeaderBytes>, kBurst> headers;  // snapshot()
-  alignas(64) std::array<bool, kBurst> dropped;  // classify(); counted, and in no run
-  std::array<Run, kBurst> runs;                  // classify()
+  alignas(64) std::array<Fate, kBurst> fate;  // drop(); only who is under way is in a run
+  std::array<Run, kBurst> runs;               // classify()
   uint16_t run_count = 0;
   bool thinned = false;  // frames were dropped that are still in a run: thin() is due
 
@@ -132,11 +132,6 @@ struct Burst {
 
   [[nodiscard]] std::span<Run> all_runs() { return {runs.data(), run_count}; }
   [[nodiscard]] std::span<const Run> all_runs() const { return {runs.data(), run_count}; }
-
-  void drop(uint16_t frame) {
-    dropped[frame] = true;
-    thinned = true;
-  }
 };
 
 }  // namespace memswitch

@@ -1,6 +1,7 @@
 // Where each frame goes: one port, all others, or nowhere.
 #include <optional>
 
+#include "dataplane/fate.h"
 #include "dataplane/policy.h"
 #include "dataplane/worker.h"
 #include "tables/bridge.h"
@@ -23,7 +24,10 @@ void flood(Burst& burst, Run run, Worker& worker, const Port& in, const Bridge& 
   PortCounters& counters = worker.counters_of(in.id());
   if (const Policy* policy = in.policy.load(std::memory_order_acquire)) [[unlikely]] {
     const uint16_t calm = calm_part(*policy, run, worker.now);
-    counters.drop(Drop::kStorm, run.count - calm);
+    Run rest = run;
+    rest.first = static_cast<uint16_t>(run.first + calm);
+    rest.count = static_cast<uint16_t>(run.count - calm);
+    drop(burst, rest, Drop::kStorm, counters);
     run.count = calm;
     if (calm == 0) {
       return;
@@ -43,7 +47,7 @@ void flood(Burst& burst, Run run, Worker& worker, const Port& in, const Bridge& 
     }
   }
   if (replicas == 0) {
-    counters.drop(Drop::kNoDestination, run.count);
+    drop(burst, run, Drop::kNoDestination, counters);
   } else if (replicas > 1) {
     counters.copies.add((replicas - 1) * run.count);
     for (uint16_t i = run.first; i < run.first + run.count; ++i) {
@@ -72,16 +76,16 @@ void look_up(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
     const Mac mac = run.destination;
     const PortId port = is_group(mac) ? kNoPort : bridge.macs.find(mac, run.destination_hash);
     if (port == in.id()) [[unlikely]] {
-      counters.drop(Drop::kSamePort, run.count);
+      drop(burst, run, Drop::kSamePort, counters);
     } else if (port != kNoPort) [[likely]] {
       const std::optional<Drop> why = apart != 0 ? kept_apart(worker, apart, port) : std::nullopt;
       if (why) [[unlikely]] {
-        counters.drop(*why, run.count);
+        drop(burst, run, *why, counters);
       } else {
         worker.groups.of(port).add(run.first, run.count);
       }
     } else if (is_reserved(mac)) {
-      counters.drop(Drop::kReserved, run.count);
+      drop(burst, run, Drop::kReserved, counters);
     } else {
       flood(burst, run, worker, in, bridge);
     }

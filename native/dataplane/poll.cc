@@ -13,6 +13,7 @@
 //   settle     later: receivers that fell asleep meanwhile are woken
 #include "dataplane/policy.h"
 #include "dataplane/pollset.h"
+#include "dataplane/watch.h"
 #include "dataplane/worker.h"
 #include "tables/bridge.h"
 
@@ -32,11 +33,14 @@ void forward(Burst& burst, Worker& worker, Port& in) {
     hash(burst, *bridge);
     learn(burst, worker, in, *bridge);
     look_up(burst, worker, in, *bridge);
+    if (const Watch* watch = in.watch.load(std::memory_order_acquire)) [[unlikely]] {
+      watch->came(burst, worker.index, counters);
+    }
     deliver(burst, worker, in, *bridge);
   } else if (Vtep* vtep = in.vtep.load(std::memory_order_acquire)) {
     vtep->take(burst, worker, in);
   } else {
-    drop_unbridged(burst, counters);
+    drop_unbridged(burst, worker, in);
   }
 }
 
@@ -53,7 +57,7 @@ uint16_t serve(RxQueue& queue, Worker& worker) {
   queue.frames.add(burst.count);
   burst.lane = queue.lane;
   if (burst.refused) [[unlikely]] {
-    drop_refused(burst, worker.counters_of(queue.port().id()));
+    drop_refused(burst, worker, queue.port());
   } else {
     forward(burst, worker, queue.port());
   }

@@ -5,6 +5,7 @@
 
 #include "dataplane/copy.h"
 #include "dataplane/counters.h"
+#include "dataplane/fate.h"
 #include "dataplane/headers.h"
 #include "dataplane/pieces.h"
 
@@ -88,10 +89,12 @@ void sort_by_vlan(Burst& burst, const Vlans& vlans, PortCounters& in) {
   for (const Run& run : std::span(before).first(before_count)) {
     uint16_t last = 0;  // VLAN of the frame before, if it is in this run
     for (uint16_t i = run.first; i < run.first + run.count; ++i) {
-      const uint16_t vlan = burst.dropped[i] ? uint16_t{0} : find_vlan(burst, i, vlans);
+      const bool under_way = burst.fate[i] == kUnderWay;
+      const uint16_t vlan = under_way ? find_vlan(burst, i, vlans) : uint16_t{0};
       if (vlan == 0) {
-        in.drop(Drop::kVlan, burst.dropped[i] ? 0 : 1);
-        burst.dropped[i] = true;
+        if (under_way) {
+          drop(burst, i, Drop::kVlan, in);
+        }
       } else if (vlan == last) {
         ++burst.runs[runs - 1].count;
       } else {
@@ -118,6 +121,7 @@ std::span<const uint8_t> retag(Burst& burst, std::span<const uint8_t> which, con
   for (const uint8_t i : which) {
     const auto vlan = static_cast<uint16_t>(burst.has_vlans ? burst.tags[i] & kVlanMask : 0);
     if (vlan == 0 || !vlans.carries(vlan)) [[unlikely]] {
+      drop(burst, i, Drop::kNotMember, out);
       continue;
     }
     if (burst.tagged[i] && vlan == vlans.untagged) {
@@ -130,7 +134,6 @@ std::span<const uint8_t> retag(Burst& burst, std::span<const uint8_t> which, con
     kept[count++] = i;
   }
   burst.longest = std::max(burst.longest, longest);
-  out.drop(Drop::kNotMember, which.size() - count);
   return {kept.data(), count};
 }
 

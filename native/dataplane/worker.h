@@ -87,8 +87,8 @@ void look_up(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
 void deliver(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge);
 
 // Instead of all but the first two, for frames of a port that is just leaving its bridge.
-void drop_unbridged(const Burst& burst, PortCounters& in);
+void drop_unbridged(Burst& burst, Worker& worker, Port& in);
 // Instead of all of them, for frames that their queue has refused.
-void drop_refused(Burst& burst, PortCounters& in);
+void drop_refused(Burst& burst, Worker& worker, Port& in);
 
 }  // namespace memswitch

@@ -336,7 +336,7 @@ Plain transmit_stretch_by_16(const Stretch& stretch, const Burst& burst, const u
 const auto transmit_stretch_widest =
     widest(transmit_stretch_by_16, transmit_stretch_by_32, transmit_stretch_by_64);
 
-Transmitted transmit_from(Cursor& at, const Burst& burst, const uint8_t* index, uint32_t count) {
+Transmitted transmit_from(Cursor& at, Burst& burst, const uint8_t* index, uint32_t count) {
   Transmitted result;
   uint32_t done = 0;
   while (done < count && at.used < at.room) {
@@ -365,6 +365,7 @@ Transmitted transmit_from(Cursor& at, const Burst& burst, const uint8_t* index, 
     }
     if (chained == Chained::kNoRoom) {
       ++result.no_room;
+      burst.fate[i] = fate_of(Drop::kNoRoom);
     } else {
       result.bytes += burst.frames[i].length;
     }
@@ -377,8 +378,8 @@ Transmitted transmit_from(Cursor& at, const Burst& burst, const uint8_t* index, 
 
 }  // namespace
 
-Transmitted transmit(Ring& ring, const RegionTable& regions, const Burst& burst,
-                     const uint8_t* index, uint16_t count) {
+Transmitted transmit(Ring& ring, const RegionTable& regions, Burst& burst, const uint8_t* index,
+                     uint16_t count) {
   const uint16_t room = available(ring);
   if (room > ring.size) [[unlikely]] {
     Transmitted nothing;

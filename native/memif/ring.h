@@ -124,8 +124,8 @@ struct Transmitted {
   Fault fault = Fault::kNone;
 };
 
-Transmitted transmit(Ring& ring, const RegionTable& regions, const Burst& burst,
-                     const uint8_t* index, uint16_t count);
+Transmitted transmit(Ring& ring, const RegionTable& regions, Burst& burst, const uint8_t* index,
+                     uint16_t count);
 
 // Whether the peer asked to be woken for this ring.
 inline bool wants_doorbell(const Ring& ring) {

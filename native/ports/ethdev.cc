@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/fate.h"
+
 namespace memswitch {
 
 namespace {
@@ -132,6 +134,7 @@ void EthdevRxQueue::disarm() {
 // What goes out in one call.
 struct EthdevPort::Batch {
   std::array<rte_mbuf*, kBurst> buffers;
+  std::array<uint8_t, kBurst> frames;  // of the burst
   uint16_t count = 0;
 };
 
@@ -302,7 +305,7 @@ void EthdevPort::prepare(Batch& batch, Burst& burst, std::span<const uint8_t> wh
   for (const uint8_t index : which) {
     Frame& frame = burst.frames[index];
     if (frame.length > path_.longest) [[unlikely]] {
-      counters.drop(Drop::kTooLong);
+      drop(burst, index, Drop::kTooLong, counters);
       continue;
     }
     rte_mbuf* buffer = hand_over(burst, index, path_.chains);
@@ -310,7 +313,7 @@ void EthdevPort::prepare(Batch& batch, Burst& burst, std::span<const uint8_t> wh
       buffer = copy_of(burst, index, path_.pool);
     }
     if (buffer == nullptr) [[unlikely]] {
-      counters.drop(Drop::kNoBuffer);
+      drop(burst, index, Drop::kNoBuffer, counters);
       continue;
     }
     if (path_.pads) {
@@ -319,11 +322,12 @@ void EthdevPort::prepare(Batch& batch, Burst& burst, std::span<const uint8_t> wh
     if (frame.unfinished != 0) [[unlikely]] {
       ask_for_checksum(*buffer, frame.unfinished);
     }
+    batch.frames[batch.count] = index;
     batch.buffers[batch.count++] = buffer;
   }
 }
 
-void EthdevPort::send(Batch& batch, uint16_t queue, PortCounters& counters) {
+void EthdevPort::send(Batch& batch, Burst& burst, uint16_t queue, PortCounters& counters) {
   // Before they are sent: what is sent may be freed at once.
   std::array<uint32_t, kBurst> lengths;
   for (uint16_t i = 0; i < batch.count; ++i) {
@@ -337,7 +341,8 @@ void EthdevPort::send(Batch& batch, uint16_t queue, PortCounters& counters) {
   counters.tx_frames.add(sent);
   counters.tx_bytes.add(bytes);
   if (sent < batch.count) [[unlikely]] {
-    counters.drop(Drop::kRingFull, static_cast<uint64_t>(batch.count - sent));
+    drop(burst, std::span(batch.frames).first(batch.count).subspan(sent), Drop::kRingFull,
+         counters);
     rte_pktmbuf_free_bulk(batch.buffers.data() + sent, static_cast<unsigned>(batch.count - sent));
   }
 }
@@ -345,19 +350,19 @@ void EthdevPort::send(Batch& batch, uint16_t queue, PortCounters& counters) {
 void EthdevPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t /*worker*/,
                           PortCounters& counters) {
   if (!up_.load(std::memory_order_acquire)) [[unlikely]] {
-    counters.drop(Drop::kLinkDown, which.size());
+    drop(burst, which, Drop::kLinkDown, counters);
     return;
   }
   register_thread();
   const auto queue = static_cast<uint16_t>(burst.lane % path_.tx_queues);
   TxTurn& turn = *turns_[queue];
   if (!path_.shares_queues && !turn.take()) [[unlikely]] {
-    counters.drop(Drop::kQueueBusy, which.size());
+    drop(burst, which, Drop::kQueueBusy, counters);
     return;
   }
   Batch batch;
   prepare(batch, burst, which, counters);
-  send(batch, queue, counters);
+  send(batch, burst, queue, counters);
   if (!path_.shares_queues) {
     turn.give_back();
   }

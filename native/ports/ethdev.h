@@ -78,7 +78,7 @@ class EthdevPort : public DevicePort {
   struct Batch;
 
   void prepare(Batch& batch, Burst& burst, std::span<const uint8_t> which, PortCounters& counters);
-  void send(Batch& batch, uint16_t queue, PortCounters& counters);
+  void send(Batch& batch, Burst& burst, uint16_t queue, PortCounters& counters);
 
   EthdevPath path_;
   std::vector<std::unique_ptr<TxTurn>> turns_;

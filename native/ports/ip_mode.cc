@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/fate.h"
 #include "dataplane/worker.h"
 
 namespace memswitch {
@@ -86,18 +87,28 @@ void IpMode::strip(const Burst& burst, uint8_t i, Burst& packets) {
   }
 }
 
-const Burst& IpMode::strip_headers(const Burst& burst, std::span<const uint8_t> which,
-                                   PortCounters& counters) {
+Burst& IpMode::strip_headers(Burst& burst, std::span<const uint8_t>& which,
+                             PortCounters& counters) {
   Burst& packets = *packets_;
   packets.count = packets.segments = 0;
   for (const uint8_t i : which) {
     if (takes(burst, i)) {
+      taken_[packets.count] = i;
+      packets.fate[packets.count] = kUnderWay;
       strip(burst, i, packets);
+    } else {
+      drop(burst, i, Drop::kNotIp, counters);
     }
   }
-  counters.drop(Drop::kNotIp, which.size() - packets.count);
   snapshot(packets);
+  which = {taken_.data(), packets.count};
   return packets;
+}
+
+void IpMode::pass_on_fates(Burst& burst, std::span<const uint8_t> which) const {
+  for (size_t p = 0; p < which.size(); ++p) {
+    burst.fate[which[p]] = packets_->fate[p];
+  }
 }
 
 }  // namespace memswitch

@@ -24,9 +24,12 @@ class IpMode {
 
   // Makes frames of the burst's packets. What is neither IPv4 nor IPv6 becomes a frame without a byte: a runt.
   void add_headers(Burst& burst) const;
-  // Makes packets of the frames `which`, in a burst of their own, and drops the others. Valid as long as `burst` is.
-  const Burst& strip_headers(const Burst& burst, std::span<const uint8_t> which,
-                             PortCounters& counters);
+  // Makes packets of the frames `which`, in a burst of their own, and drops the others; `which` is what is left. Valid as
+  // long as `burst` is.
+  Burst& strip_headers(Burst& burst, std::span<const uint8_t>& which, PortCounters& counters);
+
+  // What became of the packets became of the frames `which` that they were made of.
+  void pass_on_fates(Burst& burst, std::span<const uint8_t> which) const;
 
   static constexpr uint32_t kHeader = 14;  // bytes
 
@@ -39,6 +42,7 @@ class IpMode {
   Mac address_;
   Header ipv4_;
   Header ipv6_;
+  std::array<uint8_t, kBurst> taken_;
   std::unique_ptr<Burst> packets_ = std::make_unique<Burst>();
 };
 

@@ -6,6 +6,8 @@
 #include <array>
 #include <numeric>
 
+#include "dataplane/fate.h"
+
 namespace memswitch {
 
 using memif::Fault;
@@ -81,10 +83,9 @@ constexpr auto kAll = [] {
 
 }  // namespace
 
-void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which,
-                         PortCounters& counters) {
+void MemifLink::transmit(Burst& burst, std::span<const uint8_t> which, PortCounters& counters) {
   if (fault() != Fault::kNone) [[unlikely]] {
-    counters.drop(Drop::kLinkDown, which.size());
+    drop(burst, which, Drop::kLinkDown, counters);
     return;
   }
   MemifTxQueue& queue = *tx_[burst.lane % tx_.size()];
@@ -92,17 +93,17 @@ void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which,
   // lines of other cores: without it 64-byte frames were 8 % faster.
   const bool shared = port_.senders.load(std::memory_order_relaxed) > 1;
   if (shared && !queue.turn.take()) [[unlikely]] {
-    counters.drop(Drop::kQueueBusy, which.size());
+    drop(burst, which, Drop::kQueueBusy, counters);
     return;
   }
-  const Burst* frames = &burst;
+  Burst* frames = &burst;
+  const uint8_t* indexes = which.data();
   if (queue.ip) [[unlikely]] {
     frames = &queue.ip->strip_headers(burst, which, counters);
-    which = {kAll.data(), frames->count};
+    indexes = kAll.data();
   }
   const auto count = static_cast<uint16_t>(which.size());
-  const memif::Transmitted sent =
-      memif::transmit(queue.ring, regions_, *frames, which.data(), count);
+  const memif::Transmitted sent = memif::transmit(queue.ring, regions_, *frames, indexes, count);
   if (shared) {
     queue.turn.give_back();
   }
@@ -112,8 +113,10 @@ void MemifLink::transmit(const Burst& burst, std::span<const uint8_t> which,
   if (sent.frames != count) [[unlikely]] {
     const bool failed = sent.fault != Fault::kNone;
     counters.drop(Drop::kNoRoom, sent.no_room);
-    counters.drop(failed ? Drop::kLinkDown : Drop::kRingFull,
-                  static_cast<uint64_t>(count - sent.done));
+    if (queue.ip) {
+      queue.ip->pass_on_fates(burst, which);
+    }
+    drop(burst, which.subspan(sent.done), failed ? Drop::kLinkDown : Drop::kRingFull, counters);
     if (failed) {
       fail(sent.fault);
     }
@@ -141,7 +144,7 @@ void MemifPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t 
   if (MemifLink* now = link.load(std::memory_order_acquire)) [[likely]] {
     now->transmit(burst, which, counters);
   } else {
-    counters.drop(Drop::kLinkDown, which.size());
+    drop(burst, which, Drop::kLinkDown, counters);
   }
 }
 

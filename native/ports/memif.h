@@ -60,7 +60,7 @@ class MemifLink {
             const std::optional<IpStation>& station = std::nullopt);
 
   // Sends like Port::transmit.
-  void transmit(const Burst& burst, std::span<const uint8_t> which, PortCounters& counters);
+  void transmit(Burst& burst, std::span<const uint8_t> which, PortCounters& counters);
   // Wakes the peer like Port::settle.
   void settle();
 

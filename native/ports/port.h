@@ -18,6 +18,7 @@ struct Bridge;
 struct Policy;
 struct Worker;
 class Port;
+class Watch;
 
 // How a worker waits for frames of a queue; see dataplane/pollset.h.
 enum class Polling : uint8_t { kBusy, kAdaptive, kInterrupt };
@@ -104,7 +105,9 @@ class Port {
   std::atomic<const Policy*> policy{nullptr};  // dataplane/policy.h; control replaces it as a whole
   Quota macs;                                  // learned addresses behind this port
   std::atomic<Bridge*> bridge;  // written by control threads; null while the port is being removed
-  std::atomic<Vtep*> vtep{nullptr};  // likewise; takes the frames while there is no bridge
+  std::atomic<Vtep*> vtep{nullptr};          // likewise; takes the frames while there is no bridge
+  std::atomic<const Watch*> watch{nullptr};  // likewise; captures and mirrors (dataplane/watch.h)
+  std::atomic<bool> gets_copies{false};      // of a mirror; it has no bridge then
 
  private:
   const PortId id_;

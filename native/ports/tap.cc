@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "dataplane/fate.h"
+
 namespace memswitch {
 
 // --- receive -------------------------------------------------------------------------------------------------------
@@ -96,9 +98,9 @@ void TapPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t /*
   for (const uint8_t index : which) {
     const int count = gather(burst, index, pieces);
     if (count == 0) [[unlikely]] {
-      counters.drop(Drop::kNoRoom);
+      drop(burst, index, Drop::kNoRoom, counters);
     } else if (::writev(fd_.get(), pieces.data(), count) < 0) [[unlikely]] {
-      counters.drop(failed(errno));
+      drop(burst, index, failed(errno), counters);
     } else {
       ++frames;
       bytes += burst.frames[index].length;

@@ -1,5 +1,6 @@
 #include "ports/vxlan.h"
 
+#include "dataplane/fate.h"
 #include "tables/bridge.h"
 
 namespace memswitch {
@@ -53,6 +54,7 @@ class VxlanPort::Parcels {
     }
     parcels_[count_++] = {frame, remote};
   }
+  void drop(uint8_t frame, Drop reason) { memswitch::drop(burst_, frame, reason, counters_); }
   void send() {
     if (count_ > 0) {
       port_.underlay_.send(burst_, {parcels_.data(), count_}, port_, worker_, counters_);
@@ -62,7 +64,7 @@ class VxlanPort::Parcels {
 
  private:
   void refuse(uint8_t frame, RemoteIndex remote, uint32_t longest) {
-    counters_.drop(Drop::kTooLong);
+    drop(frame, Drop::kTooLong);
     port_.counters_of(remote, worker_).drops.add(1);
     if (port_.answers_ != nullptr) {
       port_.answers_->tell_too_big(burst_, frame, longest, port_, worker_);
@@ -89,7 +91,7 @@ RemoteIndex VxlanPort::remote_of(Mac destination) const {
 void VxlanPort::send_to_all(Burst& burst, uint8_t frame, Parcels& parcels, PortCounters& counters) {
   const std::vector<RemoteIndex>* all = flood.load(std::memory_order_acquire);
   if (all == nullptr || all->empty()) {
-    counters.drop(Drop::kNoRemote);
+    parcels.drop(frame, Drop::kNoRemote);
     return;
   }
   if (all->size() > 1) {

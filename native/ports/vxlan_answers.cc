@@ -7,6 +7,7 @@
 
 #include "dataplane/copy.h"
 #include "dataplane/pieces.h"
+#include "dataplane/watch.h"
 #include "ports/vxlan.h"
 #include "tables/bridge.h"
 #include "vxlan/neighbor.h"
@@ -131,9 +132,9 @@ void VxlanAnswers::send(Mac to, uint32_t length, VxlanPort& tunnel, uint16_t wor
   burst.frames[0] = Frame::whole(scratch.frame.data(), length);
   burst.longest = length;
   copy_short(burst.headers[0].data(), scratch.frame.data(), std::min(length, kHeaderBytes));
-  burst.dropped[0] = false;
+  burst.fate[0] = kUnderWay;
   constexpr std::array<uint8_t, 1> kThis{0};
-  port->transmit(burst, kThis, worker, counters);
+  transmit_watched(*port, burst, kThis, worker, counters);
   // Answers are few: the second look (dataplane/unsettled.h) is taken at once.
   _mm_mfence();
   port->settle();

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/fate.h"
 #include "dataplane/pieces.h"
+#include "dataplane/watch.h"
 #include "ports/vxlan.h"
 #include "vxlan/decapsulate.h"
 
@@ -83,7 +85,7 @@ void VxlanCarrier::hear(const vxlan::NeighborMessage& message, Worker& worker, c
 }
 
 // What concerns the sender is done once for a run of its frames.
-VxlanCarrier::Verdict VxlanCarrier::accept(const Burst& burst, const Frame& frame,
+VxlanCarrier::Verdict VxlanCarrier::accept(Burst& burst, uint16_t f,
                                            std::span<const std::byte> head,
                                            const PortUnderlay::Arrival& arrival, Worker& worker) {
   PortCounters& counters = worker.counters_of(port_.id());
@@ -93,7 +95,7 @@ VxlanCarrier::Verdict VxlanCarrier::accept(const Burst& burst, const Frame& fram
     last = {&tunnel, arrival.source, tunnel.sender(arrival.source), 0};
   }
   if (last.remote == kNoRemote) {
-    counters.drop(Drop::kUnknownRemote);
+    drop(burst, f, Drop::kUnknownRemote, counters);
     return {};
   }
   tunnel.count(last.remote, arrival.length, worker.index);
@@ -103,13 +105,13 @@ VxlanCarrier::Verdict VxlanCarrier::accept(const Burst& burst, const Frame& fram
     tunnel.learn(last.remote, source);
   }
   if (VxlanAnswers* listener = tunnel.listener(); listener != nullptr) [[unlikely]] {
-    listen(*listener, burst, frame, arrival);
+    listen(*listener, burst, burst.frames[f], arrival);
   }
   counters.consumed.add(1);
   return {&tunnel, arrival.inner, arrival.length};
 }
 
-VxlanCarrier::Verdict VxlanCarrier::judge(const Burst& burst, uint16_t f, Worker& worker,
+VxlanCarrier::Verdict VxlanCarrier::judge(Burst& burst, uint16_t f, Worker& worker,
                                           const Ends& all) {
   const Frame& frame = burst.frames[f];
   std::array<std::byte, kPrivate> bytes;
@@ -125,7 +127,7 @@ VxlanCarrier::Verdict VxlanCarrier::judge(const Burst& burst, uint16_t f, Worker
   for (PortUnderlay* end : all) {
     const PortUnderlay::Arrival arrival = end->open(burst, f, head);
     if (!arrival.drop) {
-      return accept(burst, frame, head, arrival, worker);
+      return accept(burst, f, head, arrival, worker);
     }
     if (arrival.drop != Drop::kNotTunnel) {
       reason = *arrival.drop;
@@ -134,7 +136,7 @@ VxlanCarrier::Verdict VxlanCarrier::judge(const Burst& burst, uint16_t f, Worker
       break;
     }
   }
-  counters.drop(reason);
+  drop(burst, f, reason, counters);
   return {};
 }
 
@@ -148,13 +150,16 @@ void VxlanCarrier::forward_inner(Burst& inner, std::span<Frame* const> outer, Wo
 }
 
 // One burst for each tunnel, each frame in its order.
-void VxlanCarrier::take(Burst& burst, Worker& worker, Port&) {
+void VxlanCarrier::take(Burst& burst, Worker& worker, Port& in) {
   const Ends& all = *ends.load(std::memory_order_acquire);
   Opened& opened = *opened_[worker.index];
   opened.last = {};  // a remote may have left meanwhile
   std::array<Verdict, kBurst> verdicts;
   for (uint16_t f = 0; f < burst.count; ++f) {
-    verdicts[f] = burst.dropped[f] ? Verdict{} : judge(burst, f, worker, all);
+    verdicts[f] = burst.fate[f] != kUnderWay ? Verdict{} : judge(burst, f, worker, all);
+  }
+  if (const Watch* watch = in.watch.load(std::memory_order_acquire)) [[unlikely]] {
+    watch->came(burst, worker.index, worker.counters_of(in.id()));
   }
   Burst& inner = opened.inner;
   for (uint16_t first = 0; first < burst.count; ++first) {

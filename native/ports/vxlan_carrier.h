@@ -45,9 +45,9 @@ class VxlanCarrier final : public Vtep {
   };
   struct Opened;
 
-  Verdict accept(const Burst& burst, const Frame& frame, std::span<const std::byte> head,
+  Verdict accept(Burst& burst, uint16_t frame, std::span<const std::byte> head,
                  const PortUnderlay::Arrival& arrival, Worker& worker);
-  Verdict judge(const Burst& burst, uint16_t frame, Worker& worker, const Ends& all);
+  Verdict judge(Burst& burst, uint16_t frame, Worker& worker, const Ends& all);
   void hear(const vxlan::NeighborMessage& message, Worker& worker, const Ends& all);
   void forward_inner(Burst& inner, std::span<Frame* const> outer, Worker& worker,
                      VxlanPort& tunnel);

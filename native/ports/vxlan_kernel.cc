@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "dataplane/fate.h"
 #include "ports/vxlan.h"
 #include "vxlan/flow.h"
 #include "vxlan/socket_address.h"
@@ -36,7 +37,7 @@ Drop reason_of(int error) {
 // Builds the messages of one socket and sends them.
 class KernelUnderlay::Sender {
  public:
-  Sender(KernelUnderlay& underlay, int fd, const Burst& burst, VxlanPort& tunnel, uint16_t worker,
+  Sender(KernelUnderlay& underlay, int fd, Burst& burst, VxlanPort& tunnel, uint16_t worker,
          PortCounters& counters)
       : underlay_(underlay),
         fd_(fd),
@@ -226,13 +227,13 @@ class KernelUnderlay::Sender {
   }
 
   void drop(const Parcel& parcel, Drop reason) {
-    counters_.drop(reason);
+    memswitch::drop(burst_, parcel.frame, reason, counters_);
     tunnel_.counters_of(parcel.remote, worker_).drops.add(1);
   }
 
   KernelUnderlay& underlay_;
   const int fd_;
-  const Burst& burst_;
+  Burst& burst_;
   VxlanPort& tunnel_;
   const uint16_t worker_;
   PortCounters& counters_;

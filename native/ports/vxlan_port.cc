@@ -5,7 +5,9 @@
 #include <numeric>
 
 #include "dataplane/copy.h"
+#include "dataplane/fate.h"
 #include "dataplane/pieces.h"
+#include "dataplane/watch.h"
 #include "ports/vxlan.h"
 #include "vxlan/flow.h"
 #include "vxlan/wire.h"
@@ -159,7 +161,7 @@ void PortUnderlay::flush(uint16_t worker) {
   Burst& outer = scratch.outer;
   if (outer.count > 0) {
     counters_[worker]->copies.add(outer.count);
-    port_.transmit(outer, std::span(kAll).first(outer.count), worker, *counters_[worker]);
+    transmit_watched(port_, outer, std::span(kAll).first(outer.count), worker, *counters_[worker]);
   }
   for (uint16_t i = 0; i < outer.count; ++i) {
     if (scratch.lenders[i] != nullptr) {
@@ -297,8 +299,8 @@ void PortUnderlay::send(Burst& burst, std::span<const Parcel> parcels, VxlanPort
   scratch_[worker]->index = kNoRemote;  // its neighbour may have moved meanwhile
   for (const Parcel& parcel : parcels) {
     RemoteCounters& remote = tunnel.counters_of(parcel.remote, worker);
-    if (const std::optional<Drop> drop = pack(burst, parcel, tunnel, worker)) {
-      counters.drop(*drop);
+    if (const std::optional<Drop> reason = pack(burst, parcel, tunnel, worker)) {
+      drop(burst, parcel.frame, *reason, counters);
       remote.drops.add(1);
       continue;
     }

@@ -16,6 +16,7 @@ import { macFilterSchema } from '../macs.js';
 import { configurationLimitBytes } from './limits.js';
 import { type Route, route } from './route.js';
 import * as answer from './schemas.js';
+import { watchingRoutes } from './watching-routes.js';
 
 const named = z.strictObject({ name });
 const numbered = z.strictObject({ worker: z.coerce.number().pipe(z.int().min(0)) });
@@ -329,4 +330,5 @@ export const routes: Route[] = [
   ...bridgeRoutes,
   ...macRoutes,
   ...tunnelRoutes,
+  ...watchingRoutes,
 ];

@@ -3,8 +3,11 @@ import { z } from 'zod';
 import { oneOf, polling } from '../../ports/checks.js';
 import { kindNames } from '../../ports/index.js';
 import type { BridgeStatus } from '../bridges.js';
+import type { CaptureStatus } from '../captures.js';
 import type { Change } from '../config/difference.js';
+import type { Explanation } from '../explain.js';
 import type { MacList } from '../macs.js';
+import type { MirrorStatus } from '../mirrors.js';
 import type { PortStatus } from '../ports.js';
 import type { Drop, SwitchStatus, WorkerStatus } from '../status.js';
 import type { TunnelStatus } from '../tunnels.js';
@@ -148,6 +151,41 @@ export const workerStatus = z.strictObject({
   burstSizes: z.array(z.strictObject({ frames: count, bursts: counter })),
 }) satisfies z.ZodType<WorkerStatus>;
 
+export const captureStatus = z.strictObject({
+  id: count,
+  ports: z.array(z.string()),
+  filter: z.string(),
+  snaplen: count,
+  direction: oneOf(['rx', 'tx', 'both']),
+  drops: z.boolean(),
+  frames: counter,
+  lost: counter,
+}) satisfies z.ZodType<CaptureStatus>;
+
+export const explanation = z.strictObject({
+  port: z.string(),
+  destination: z.string(),
+  source: z.string(),
+  length: count,
+  outcome: oneOf(['forwarded', 'flooded', 'dropped', 'tunnels']),
+  to: z.array(z.string()),
+  steps: z.array(
+    z.strictObject({
+      says: z.string(),
+      counter: z.strictObject({ port: z.string(), name: z.string(), frames: counter }).nullable(),
+    }),
+  ),
+}) satisfies z.ZodType<Explanation>;
+
+export const mirrorStatus = z.strictObject({
+  name: z.string(),
+  from: z.array(z.string()),
+  direction: oneOf(['rx', 'tx', 'both']),
+  to: z.string(),
+  copies: traffic,
+  lost: counter,
+}) satisfies z.ZodType<MirrorStatus>;
+
 export const drop = z.strictObject({
   port: z.string(),
   reason: z.string(),
@@ -158,7 +196,7 @@ export const drop = z.strictObject({
 
 export const change = z.strictObject({
   action: oneOf(['add', 'change', 'replace', 'remove']),
-  what: oneOf(['bridge', 'port', 'static', 'worker', 'placement']),
+  what: oneOf(['bridge', 'port', 'static', 'worker', 'placement', 'mirror']),
   name: z.string(),
   details: z.array(z.string()),
 }) satisfies z.ZodType<Change>;

@@ -156,6 +156,9 @@ function addRoute(server: FastifyInstance, sw: Switch, route: Route, saved: Save
     ...(route.bodyLimit !== undefined && { bodyLimit: route.bodyLimit }),
     async handler(request, reply) {
       reply.status(route.status);
+      if (route.contentType) {
+        reply.type(route.contentType);
+      }
       const result = await route.handle(sw, inputOf(route, request));
       if (method !== 'GET') {
         await saved();

@@ -1,7 +1,8 @@
 /** Speaks to the daemon's API, at a UNIX socket or over HTTPS. */
 import { readFileSync } from 'node:fs';
-import { request as httpRequest, type RequestOptions } from 'node:http';
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { text as readText } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { defaultSocket } from '../api/socket.js';
 import { type ErrorCode, SwitchError } from '../errors.js';
@@ -45,6 +46,21 @@ export class Client {
 
   async get<T>(path: string): Promise<T> {
     return JSON.parse(await this.text('GET', path)) as T;
+  }
+
+  /** A successful answer while it comes, without an end. */
+  async stream(path: string): Promise<IncomingMessage> {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const request = this.#options.socketPath === undefined ? httpsRequest : httpRequest;
+      const sent = request({ ...this.#options, method: 'GET', path }, resolve);
+      sent.on('error', (cause) => reject(this.#unreachable(cause)));
+      sent.end();
+    });
+    const { statusCode: status = 0 } = response;
+    if (status >= 400) {
+      throw refusal({ status, body: await readText(response) });
+    }
+    return response;
   }
 
   #send(method: string, path: string, body?: object): Promise<Reply> {

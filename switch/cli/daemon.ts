@@ -83,7 +83,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
  */
 class Beginning {
   readonly configuration: Configuration;
-  readonly live: Running = { bridges: {}, ports: {}, statics: [] };
+  readonly live: Running = { bridges: {}, ports: {}, statics: [], mirrors: {} };
   readonly #file: string | undefined;
   readonly #store: StateStore | undefined;
   #digest: string | null = null;

@@ -29,6 +29,13 @@ const commands: [name: string, summary: string, load: () => Promise<Module>][] =
     'Brings a memif socket up as a TAP interface, in a container',
     () => import('./commands/attach.js'),
   ],
+  [
+    'capture',
+    'Captures frames of ports, as pcapng or a line each',
+    () => import('./commands/capture.js'),
+  ],
+  ['top', 'Shows rates, drops and workers live', () => import('./commands/top.js')],
+  ['why', 'Explains where a frame would go, and why', () => import('./commands/why.js')],
   ['metrics', 'Prints Prometheus metrics', () => import('./commands/metrics.js')],
   ['doctor', 'Says what this host lacks for devices', () => import('./commands/doctor.js')],
   ['schema', 'Prints the JSON Schema of configurations', () => import('./commands/schema.js')],

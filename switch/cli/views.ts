@@ -2,7 +2,9 @@
 import { stringify } from 'yaml';
 import type { AttachmentStatus } from '../attach/attachment.js';
 import type { BridgeStatus } from '../bridges.js';
+import type { CaptureStatus } from '../captures.js';
 import type { MacList } from '../macs.js';
+import type { MirrorStatus } from '../mirrors.js';
 import type { Device, PortStatus } from '../ports.js';
 import type { Drop, QueueStatus, SwitchStatus, WorkerStatus } from '../status.js';
 import type { RemoteStatus, TunnelStatus } from '../tunnels.js';
@@ -27,6 +29,8 @@ export const views: Record<string, View> = {
   attachments: { path: '/v1/attachments', named: true, show: showAttachments },
   workers: { path: '/v1/workers', named: false, show: showWorkers },
   drops: { path: '/v1/drops', named: false, show: showDrops },
+  mirrors: { path: '/v1/mirrors', named: true, show: showMirrors },
+  captures: { path: '/v1/captures', named: false, show: showCaptures },
 };
 
 /** What the same is called elsewhere: `bridge fdb`, VPP's `show interface`, `show runtime` and `show errors`. */
@@ -208,6 +212,22 @@ function showWorkers(workers: Wire<WorkerStatus>[]): string {
 
 function showDrops(drops: Wire<Drop>[]): string {
   return drops.length > 0 ? table(drops.map((drop) => ({ ...drop }))) : 'nothing was dropped';
+}
+
+function showMirrors(answer: Wire<MirrorStatus> | Wire<MirrorStatus>[]): string {
+  const rows = [answer].flat().map(({ name, from, copies, ...rest }) => ({
+    mirror: name,
+    from: from.join(', '),
+    ...rest,
+    'copied frames': copies.frames,
+    'copied bytes': copies.bytes,
+  }));
+  return rows.length > 0 ? table(rows) : 'no mirrors';
+}
+
+function showCaptures(captures: Wire<CaptureStatus>[]): string {
+  const rows = captures.map(({ ports, ...rest }) => ({ ...rest, ports: ports.join(', ') }));
+  return rows.length > 0 ? table(rows) : 'no captures';
 }
 
 function flat(prefix: string, { frames, bytes }: { frames: number; bytes: number }) {

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { kindOf, type Port } from '../../ports/index.js';
 import { vlanMistake } from '../../ports/policy.js';
 import { invalid, type Mistake } from '../errors.js';
+import type { CompleteMirror } from '../mirrors.js';
 import { native, type Placement, type Polling } from '../native.js';
 import { includesCpu, onlineCpus } from './cpus.js';
 import { mistakesOf, parse, pathText } from './mistakes.js';
@@ -20,6 +21,7 @@ export interface Configuration {
   placement: Placement;
   bridges: Record<string, ConfiguredBridge>;
   ports: Record<string, Port>;
+  mirrors: Record<string, CompleteMirror>;
 }
 
 type Shaped = z.output<typeof configurationSchema>;
@@ -49,10 +51,11 @@ function restMistakes(input: unknown, shape: { path: readonly PropertyKey[] }[])
     Object.fromEntries(
       Object.entries(value ?? {}).filter(([name]) => !wrong.has(pathText([section, name]))),
     );
-  const { workers, bridges, ports } = Object(input) as Record<string, object | undefined>;
+  const { workers, bridges, ports, mirrors } = Object(input) as Record<string, object | undefined>;
   const rest = configurationSchema.safeParse({
     bridges: keep('bridges')(bridges),
     ports: keep('ports')(ports),
+    mirrors: keep('mirrors')(mirrors),
     ...([...wrong].some((path) => path.startsWith('workers')) ? {} : { workers }),
   });
   return rest.success ? spanningMistakes(rest.data, Object.keys(ports ?? {})) : [];
@@ -84,6 +87,7 @@ function spanningMistakes(shaped: Shaped, alsoPorts: string[] = []): Mistake[] {
     ...portMistakes(shaped.ports),
     ...vlanMistakes(shaped),
     ...underlayMistakes(shaped.ports, alsoPorts),
+    ...mirrorMistakes(shaped, alsoPorts),
     ...Object.entries(shaped.bridges).flatMap(([name, bridge]) =>
       staticMistakes(name, bridge, shaped.ports, alsoPorts),
     ),
@@ -150,6 +154,26 @@ function underlayMistakes(ports: Record<string, Port>, alsoPorts: string[]): Mis
   });
 }
 
+/** Copies go where nothing comes from: to a port that is neither mirrored nor carries tunnels. */
+function mirrorMistakes({ mirrors, ports }: Shaped, alsoPorts: string[]): Mistake[] {
+  const isPort = (port: string) => Object.hasOwn(ports, port) || alsoPorts.includes(port);
+  const mirrored = new Set(Object.values(mirrors).flatMap(({ from }) => from));
+  const underlays = new Set(Object.values(ports).map((port) => kindOf(port).underlay?.(port)));
+  return Object.entries(mirrors).flatMap(([name, { from, to }]): Mistake[] => {
+    const unknown = from.flatMap((port, index): Mistake[] => {
+      const path = `mirrors.${name}.from[${index}]`;
+      return isPort(port) ? [] : [{ path, message: `must be the name of a port, got "${port}"` }];
+    });
+    const must = !isPort(to)
+      ? 'the name of a port'
+      : mirrored.has(to)
+        ? 'a port that is not mirrored itself'
+        : underlays.has(to) && 'a port that carries no tunnels';
+    const message = `must be ${must}, got "${to}"`;
+    return must ? [...unknown, { path: `mirrors.${name}.to`, message }] : unknown;
+  });
+}
+
 /** Ports in an order in which each finds the one it stands on. */
 export function underlaysFirst(ports: Record<string, Port>): [name: string, port: Port][] {
   const isUpper = (port: Port) => kindOf(port).underlay?.(port) !== undefined;
@@ -182,7 +206,7 @@ function staticMistakes(
   });
 }
 
-function complete({ workers, polling, placement, bridges, ports }: Shaped): Configuration {
+function complete({ workers, polling, placement, bridges, ports, mirrors }: Shaped): Configuration {
   const list =
     typeof workers === 'number'
       ? Array.from({ length: workers }, (): WorkerOptions => ({}))
@@ -194,5 +218,6 @@ function complete({ workers, polling, placement, bridges, ports }: Shaped): Conf
     placement,
     bridges: { ...implied, ...bridges },
     ports,
+    mirrors,
   };
 }

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { kindOf, type Port } from '../../ports/index.js';
 import { portChangesSchema } from '../../ports/kind.js';
+import type { CompleteMirror } from '../mirrors.js';
 import type { PortChanges } from '../ports.js';
 import type { Configuration } from './check.js';
 import type { Bridge } from './schema.js';
@@ -19,6 +20,7 @@ export interface Running {
   bridges: Readonly<Record<string, Bridge>>;
   ports: Readonly<Record<string, Port>>;
   statics: readonly StaticAddress[];
+  mirrors: Readonly<Record<string, CompleteMirror>>;
 }
 
 /** One difference. */
@@ -28,7 +30,7 @@ export interface Change {
    * a bridge keeps its ports meanwhile and forgets what it learned.
    */
   action: 'add' | 'change' | 'replace' | 'remove';
-  what: 'bridge' | 'port' | 'static' | 'worker' | 'placement';
+  what: 'bridge' | 'port' | 'static' | 'worker' | 'placement' | 'mirror';
   /** Of a static address: the address and its bridge. */
   name: string;
   /** What is other, for example `mtu: 9000 → 1500`. */
@@ -50,6 +52,7 @@ export function difference(now: Running, wanted: Configuration, owned: Owned): C
     ...bridgeChanges(now, wanted),
     ...ports,
     ...staticChanges(now, wanted, owned, ports),
+    ...mirrorChanges(now, wanted, owned, ports),
     ...bridgesToRemove(now, wanted, owned, ports),
   ];
 }
@@ -155,6 +158,33 @@ function staticChanges(
       return { action: 'remove', what: 'static', name: staticName(each), details: [] };
     });
   return [...removed, ...added];
+}
+
+/** A mirror is made anew for any change, and with the port that gets its copies. */
+function mirrorChanges(
+  now: Running,
+  wanted: Configuration,
+  owned: Owned,
+  ports: Change[],
+): Change[] {
+  const replaced = new Set(namesOf(ports, 'replace'));
+  const changed = Object.entries(wanted.mirrors).flatMap(([name, mirror]): Change[] => {
+    const before = now.mirrors[name];
+    if (!before) {
+      return [{ action: 'add', what: 'mirror', name, details: [] }];
+    }
+    const { keys, details } = compare(before, mirror);
+    return keys.length > 0 ? [{ action: 'replace', what: 'mirror', name, details }] : [];
+  });
+  const others = Object.entries(now.mirrors).flatMap(([name, { to }]): Change[] => {
+    if (!(name in wanted.mirrors) && owned('mirror', name)) {
+      return [{ action: 'remove', what: 'mirror', name, details: [] }];
+    }
+    const affected = replaced.has(to) && changed.every((change) => change.name !== name);
+    const details = [`its port "${to}" is replaced`];
+    return affected ? [{ action: 'replace', what: 'mirror', name, details }] : [];
+  });
+  return [...others, ...changed];
 }
 
 /** Those without a port in the end. */

@@ -1,5 +1,6 @@
 /** The configuration as its users write it, in TypeScript, YAML or JSON. Checked by schema.ts, completed by check.ts. */
 import type { PortOptions } from '../../ports/index.js';
+import type { MirrorOptions } from '../mirrors.js';
 import type { Placement, Polling } from '../native.js';
 
 export type { PortOptions } from '../../ports/index.js';
@@ -56,6 +57,8 @@ export interface SwitchOptions {
   placement?: Placement | undefined;
   /** Bridges by name. A bridge that only a port names is made with defaults. */
   bridges?: Record<string, BridgeConfiguration> | undefined;
+  /** Mirrors by name: copies of ports' frames to another port. */
+  mirrors?: Record<string, MirrorOptions> | undefined;
   /** Ports by name. */
   ports?: Record<string, PortOptions> | undefined;
 }

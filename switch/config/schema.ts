@@ -4,6 +4,7 @@ import { flag, integer, name, oneOf, polling } from '../../ports/checks.js';
 import { portSchema } from '../../ports/index.js';
 import { vtepSchema } from '../../ports/vxlan.js';
 import { stationSchema } from '../mac.js';
+import { mirrorSchema } from '../mirrors.js';
 import { native } from '../native.js';
 import type { StaticPlace, SwitchOptions } from './options.js';
 
@@ -67,6 +68,7 @@ export const configurationSchema = z.strictObject(
     placement: oneOf(['spread', 'auto']).default('spread').describe('Who polls which queue'),
     bridges: z.record(name, bridgeConfigurationSchema, mapping).default({}),
     ports: z.record(name, portSchema, mapping).default({}),
+    mirrors: z.record(name, mirrorSchema, mapping).default({}),
   },
   mapping,
 ) satisfies z.ZodType<unknown, SwitchOptions>;

@@ -3,6 +3,7 @@
  * are many, and made by ports.ts; the others by prom-client.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { MirrorStatus } from '../mirrors.js';
 import { native } from '../native.js';
 import type { Readings } from '../readings.js';
 import type { WorkerStatus } from '../status.js';
@@ -28,6 +29,15 @@ export class Metrics {
     tunnelMetrics(this.#registry, tunnels);
     deviceMetrics(this.#registry, this.#readings, sw);
     switchMetrics(this.#registry, this.#readings);
+    captureMetrics(
+      this.#registry,
+      this.#once(() => sw.captureTotal()),
+      sw,
+    );
+    mirrorMetrics(
+      this.#registry,
+      this.#once(() => sw.mirrors()),
+    );
   }
 
   /**
@@ -113,6 +123,28 @@ function tunnelMetrics(registry: Registry, tunnels: () => TunnelStatus[]): void 
   perRemote('dropped_frames', 'Frames to the remote that were dropped', ({ drops }) => drops);
   const up = readings(({ state }) => (state === 'up' ? 1 : 0));
   gauge(registry, 'memswitch_tunnel_up', 'Whether there is a way to the remote', up);
+}
+
+function captureMetrics(
+  registry: Registry,
+  total: () => { frames: bigint; lost: bigint },
+  sw: Switch,
+): void {
+  const frames = 'memswitch_capture_frames_total';
+  const lost = 'memswitch_capture_lost_frames_total';
+  gauge(registry, 'memswitch_captures', 'Captures under way', () => [[{}, sw.captures().length]]);
+  counter(registry, frames, 'Frames captured', () => [[{}, total().frames]]);
+  counter(registry, lost, 'Frames that captures missed', () => [[{}, total().lost]]);
+}
+
+function mirrorMetrics(registry: Registry, mirrors: () => MirrorStatus[]): void {
+  const perMirror = (name: string, help: string, read: (mirror: MirrorStatus) => bigint) =>
+    counter(registry, `memswitch_mirror_${name}_total`, help, () =>
+      mirrors().map((mirror): Value => [{ mirror: mirror.name, to: mirror.to }, read(mirror)]),
+    );
+  perMirror('frames', 'Copies sent', ({ copies }) => copies.frames);
+  perMirror('bytes', 'Bytes of copies sent', ({ copies }) => copies.bytes);
+  perMirror('lost_frames', 'Copies that their port did not take', ({ lost }) => lost);
 }
 
 function counter(registry: Registry, name: string, help: string, read: () => Value[]): void {

@@ -35,6 +35,7 @@ const shape = z.strictObject({
     bridges: z.record(z.string(), z.looseObject({})),
     ports: z.record(z.string(), z.looseObject({ kind: z.string() })),
     statics: z.array(address),
+    mirrors: z.record(z.string(), z.looseObject({})).default({}),
   }),
 });
 

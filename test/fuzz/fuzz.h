@@ -22,6 +22,7 @@ void neighbor(Bytes input);
 void too_big(Bytes input);
 void anti_spoof(Bytes input);
 void vlan(Bytes input);
+void filter(Bytes input);
 
 // Takes the input apart from its front; where it ends, zeros follow.
 class Input {

@@ -63,3 +63,7 @@ TEST("too long packets: committed inputs") {
 TEST("neighbours: committed inputs") {
   replay("neighbor", fuzz::neighbor);
 }
+
+TEST("filters: committed inputs") {
+  replay("filter", fuzz::filter);
+}

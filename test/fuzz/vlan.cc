@@ -23,7 +23,7 @@ void cut(Burst& burst, const Content& bytes, uint32_t piece) {
   burst.count = burst.run_count = 1;
   burst.segments = 0;
   burst.longest = length;
-  burst.dropped.fill(false);
+  burst.fate.fill(kUnderWay);
   burst.frames[0] = {.data = bytes.data(),
                      .buffer = nullptr,
                      .length = length,
@@ -77,7 +77,7 @@ void vlan(Bytes bytes) {
   cut(burst, frame, 10U + (how >> 1));
   sort_by_vlan(burst, trunk, counters);
   if (burst.run_count == 0) {
-    hold(burst.dropped[0], "what is in no run is dropped");
+    hold(burst.fate[0] != kUnderWay, "what is in no run is dropped");
     return;
   }
   const uint16_t vlan = vlan_of(burst.runs[0].destination);

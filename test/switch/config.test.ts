@@ -319,6 +319,7 @@ test('an empty text is a switch with one unpinned adaptive worker', () => {
     placement: 'spread',
     bridges: {},
     ports: {},
+    mirrors: {},
   });
 });
 

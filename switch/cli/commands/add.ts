@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { Client } from '../client.js';
 import { type ApiOption, wholeNumber, withApi, withExamples, yesNo } from '../options.js';
 import { meant, withPortOptions } from '../port-options.js';
@@ -41,6 +41,22 @@ export function configure(command: Command): void {
     .argument('<address>')
     .requiredOption('--port <name>', 'the tunnel')
     .action(addRemote);
+
+  withExamples(withApi(command.command('mirror')), [
+    'memswitch add mirror tap --from web db --to mon',
+  ])
+    .description('Copies what comes in from ports, or leaves by them, to another port')
+    .argument('<name>')
+    .requiredOption('--from <port...>', 'ports whose frames are copied')
+    .requiredOption('--to <port>', 'port that gets them; it leaves its bridge meanwhile')
+    .addOption(
+      new Option('--direction <direction>', 'rx comes in from the ports').choices([
+        'rx',
+        'tx',
+        'both',
+      ]),
+    )
+    .action(addMirror);
 }
 
 async function addPort(name: string, { api, ...options }: ApiOption) {
@@ -61,6 +77,10 @@ async function addMac(
   { api, ...where }: ApiOption & { bridge: string; port: string; remote?: string },
 ) {
   await new Client(api).text('POST', '/v1/macs', { mac, ...where });
+}
+
+async function addMirror(name: string, { api, ...options }: ApiOption) {
+  await new Client(api).text('POST', `/v1/mirrors/${encodeURIComponent(name)}`, options);
 }
 
 async function addRemote(address: string, { api, port }: ApiOption & { port: string }) {

@@ -3,7 +3,7 @@ import { Client } from '../client.js';
 import { type ApiOption, query, withApi, withExamples } from '../options.js';
 
 export function configure(command: Command): void {
-  for (const what of ['port', 'bridge']) {
+  for (const what of ['port', 'bridge', 'mirror']) {
     withExamples(withApi(command.command(what)), [`memswitch delete ${what} NAME`])
       .description(`Removes a ${what}`)
       .argument('<name>')
