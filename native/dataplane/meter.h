@@ -31,7 +31,7 @@ class Meter {
       uint64_t after = from;
       uint16_t taken = 0;
       for (; taken < count; ++taken) {
-        sum += units(taken);
+        sum += static_cast<uint64_t>(units(taken));
         const uint64_t then = from + cost(sum);
         if (then > now + depth_ && after > now) {
           break;
