@@ -8,13 +8,6 @@ namespace memswitch::vxlan {
 
 namespace {
 
-template <typename Header>
-Header read(const std::byte* at) {
-  Header header;
-  std::memcpy(&header, at, sizeof header);
-  return header;
-}
-
 // Where in the frame the parser stands, and how far what it parses reaches: each layer may only shorten it.
 struct Cursor {
   std::span<const std::byte> head;  // private

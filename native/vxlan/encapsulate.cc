@@ -8,11 +8,6 @@ namespace memswitch::vxlan {
 
 namespace {
 
-template <typename Header>
-void put(std::byte* at, const Header& header) {
-  std::memcpy(at, &header, sizeof header);
-}
-
 std::array<std::byte, 6> mac_bytes(Mac mac) {
   std::array<std::byte, 6> bytes;
   std::memcpy(bytes.data(), &mac, bytes.size());

@@ -49,19 +49,6 @@ constexpr uint32_t kRouter = 0x8000'0000;
 constexpr uint32_t kSolicitedOverride = 0x6000'0000;
 constexpr uint8_t kHopLimit = 255;  // RFC 4861, 7.1: no router has passed it on
 
-template <typename Header>
-Header read(const std::byte* at) {
-  Header header;
-  std::memcpy(&header, at, sizeof header);
-  return header;
-}
-
-template <typename Header>
-std::byte* put(std::byte* at, const Header& header) {
-  std::memcpy(at, &header, sizeof header);
-  return at + sizeof header;
-}
-
 MacBytes bytes_of(Mac mac) {
   MacBytes bytes;
   std::memcpy(bytes.data(), &mac, bytes.size());

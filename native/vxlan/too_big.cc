@@ -27,19 +27,6 @@ struct [[gnu::packed]] Icmp {
 };
 static_assert(sizeof(Icmp) == 8);
 
-template <typename Header>
-Header read(const std::byte* at) {
-  Header header;
-  std::memcpy(&header, at, sizeof header);
-  return header;
-}
-
-template <typename Header>
-std::byte* put(std::byte* at, const Header& header) {
-  std::memcpy(at, &header, sizeof header);
-  return at + sizeof header;
-}
-
 // RFC 792, RFC 1122: types that tell of errors, to which nobody answers with another.
 bool is_error4(uint8_t type) {
   return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;

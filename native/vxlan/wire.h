@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "vxlan/ip_address.h"
 
@@ -94,6 +95,20 @@ constexpr uint32_t overhead(bool ipv4) {
 
 constexpr Vxlan vxlan_header(uint32_t vni) {
   return {swap32(kFlagVni), swap32(vni << 8)};
+}
+
+// Headers lie anywhere in a frame: a copy out of its bytes, and one into them, with the place behind it.
+template <typename Header>
+Header read(const std::byte* at) {
+  Header header;
+  std::memcpy(&header, at, sizeof header);
+  return header;
+}
+
+template <typename Header>
+std::byte* put(std::byte* at, const Header& header) {
+  std::memcpy(at, &header, sizeof header);
+  return at + sizeof header;
 }
 
 }  // namespace memswitch::vxlan
