@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "dataplane/pollset.h"
+#include "memif/doorbell.h"
 
 namespace memswitch {
 
@@ -121,7 +122,9 @@ Status Workers::run(size_t worker) {
     return refuse(Code::kInUse, name_of(member.worker.index) + " runs already");
   }
   Status status;
-  cycles_per_second();  // measured here rather than in the poll loop
+  // Here rather than in the poll loop.
+  cycles_per_second();
+  memif::prepare_doorbells();
   if (member.pin.enter()) {
     pthread_setname_np(pthread_self(), ("msw-worker" + std::to_string(worker)).c_str());
     poll(member.worker);

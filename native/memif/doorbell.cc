@@ -63,11 +63,20 @@ class Ringer {
   aio_context_t context_ = 0;
 };
 
+// Made at the first call.
+Ringer& ringer() {
+  thread_local Ringer own;
+  return own;
+}
+
 }  // namespace
 
+void prepare_doorbells() {
+  static_cast<void>(ringer());
+}
+
 void ring_doorbell(int doorbell) {
-  thread_local Ringer ringer;
-  if (ringer.ring(doorbell)) [[likely]] {
+  if (ringer().ring(doorbell)) [[likely]] {
     return;
   }
   pollfd entry{.fd = doorbell, .events = POLLOUT, .revents = 0};

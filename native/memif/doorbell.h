@@ -10,6 +10,9 @@
 
 namespace memswitch::memif {
 
+// Opens what the calling thread rings with, so that its first ring needs not; it goes with the thread.
+void prepare_doorbells();
+
 // Never waits. Where the kernel or a seccomp filter refuses asynchronous I/O it writes, after a look whether that
 // would wait.
 void ring_doorbell(int doorbell);

@@ -1,5 +1,5 @@
 """Clients that mean no good: they connect to a memif socket, send what no client sends, with files that nobody needs, and
-go without a word. Ends with its standard input."""
+go without a word. Ends with its standard input, and prints how often it connected."""
 import array, os, random, select, socket, struct, sys
 
 path = sys.argv[1]
@@ -17,11 +17,13 @@ def some_file():
     return fd
 
 
+connections = 0
 while not select.select([sys.stdin], [], [], 0.005)[0]:
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     s.settimeout(0.2)
     try:
         s.connect(path)
+        connections += 1
         s.recv(256)
         for _ in range(random.randrange(6)):
             if random.random() < 0.3:
@@ -36,3 +38,4 @@ while not select.select([sys.stdin], [], [], 0.005)[0]:
     except OSError:
         pass
     s.close()
+print(connections)
