@@ -101,8 +101,13 @@ Napi::Function SwitchObject::define(Napi::Env env) {
 
 SwitchObject::SwitchObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const std::vector<WorkerOptions> workers = worker_options(info[0].As<Napi::Object>());
-  tell_ =
-      Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "memswitch", 0, 1);
+  tell_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "memswitch", 0, 1,
+                                        [shared = shared_](Napi::Env) {
+                                          if (shared->control) {
+                                            shared->control->close();
+                                          }
+                                          shared->is_deaf = true;
+                                        });
   tell_.Unref(info.Env());
   switch_ = std::make_shared<Switch>(workers, [tell = tell_](Event event) {
     auto told = std::make_unique<Event>(std::move(event));
@@ -110,6 +115,7 @@ SwitchObject::SwitchObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
       told.release();
     }
   });
+  shared_->control = switch_;
   token_ = enroll(switch_);
 }
 
@@ -124,7 +130,9 @@ void SwitchObject::end() {
     ended_ = true;
     switch_->close();
     strike(token_);
-    tell_.Release();
+    if (!shared_->is_deaf) {
+      tell_.Release();
+    }
   }
 }
 

@@ -64,6 +64,12 @@ class SwitchObject final : public Napi::ObjectWrap<SwitchObject> {
   void end();
   Napi::Value counters_view(Napi::Env env, void* memory, size_t bytes);
 
+  // Shared with the function below: when the thread of JavaScript ends, that one goes first, and nobody may call it then.
+  struct Shared {
+    std::shared_ptr<Switch> control;
+    bool is_deaf = false;  // the function has gone
+  };
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
   std::shared_ptr<Switch> switch_;
   uint32_t token_ = 0;
   Napi::ThreadSafeFunction tell_;
