@@ -191,7 +191,7 @@ class TunnelBench {
                                       .remote = ours_.address,
                                       .port = vxlan::kUdpPort,
                                       .vni = kVni});
-    std::array<std::byte, vxlan::kMaxOuterSent + 16> frame{};
+    std::array<std::byte, vxlan::kOuterRoom + 16> frame{};
     outer.write(frame.data(), {.inner_length = size, .source_port = 50'000});
     const uint64_t inner[2] = {kNear | kFar << 48, kFar >> 16 | uint64_t{0xb588} << 32};
     std::memcpy(frame.data() + outer.size(), inner, sizeof inner);

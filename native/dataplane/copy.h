@@ -98,9 +98,11 @@ template <uint32_t kWidth>
   }
 }
 
-// Up to 64 bytes.
+// Up to 128 bytes.
 inline void copy_short(std::byte* to, const std::byte* from, size_t length) {
-  if (length >= 32) {
+  if (length >= 64) {
+    copy_ends<64>(to, from, length);
+  } else if (length >= 32) {
     copy_ends<32>(to, from, length);
   } else if (length >= 16) {
     copy_ends<16>(to, from, length);
@@ -112,6 +114,23 @@ inline void copy_short(std::byte* to, const std::byte* from, size_t length) {
     for (size_t i = 0; i < length; ++i) {
       to[i] = from[i];
     }
+  }
+}
+
+// Any length, exactly.
+template <uint32_t kWidth>
+[[gnu::always_inline]] inline void copy_piece(std::byte* to, const std::byte* from,
+                                              uint32_t length) {
+  if (length < kLine) {
+    copy_short(to, from, length);
+    return;
+  }
+  uint32_t at = 0;
+  for (; at + kLine <= length; at += kLine) {
+    copy_line<kWidth>(to + at, from + at);
+  }
+  if (at < length) {
+    copy_line<kWidth>(to + length - kLine, from + length - kLine);
   }
 }
 

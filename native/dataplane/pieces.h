@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "dataplane/copy.h"
 #include "dataplane/frame.h"
 
 namespace memswitch {
@@ -30,12 +31,14 @@ void each_piece(const Burst& burst, const Frame& frame, uint32_t offset, uint32_
   }
 }
 
-// The first bytes, `most` of them or all there are, into private memory: a peer can change its own at any time. Returns
-// how many.
-inline uint32_t gather(std::byte* to, uint32_t most, const Frame& frame, const Burst& burst) {
+// The first bytes, at most `kMost` of them or all there are, into private memory: a peer can change its own at any time.
+// Returns how many.
+template <uint32_t kMost>
+uint32_t gather(std::byte* to, const Frame& frame, const Burst& burst) {
+  static_assert(kMost <= 128, "copy_short()");
   uint32_t done = 0;
-  each_piece(burst, frame, 0, most, [&](const std::byte* data, uint32_t size) {
-    std::memcpy(to + done, data, size);
+  each_piece(burst, frame, 0, kMost, [&](const std::byte* data, uint32_t size) {
+    copy_short(to + done, data, size);
     done += size;
   });
   return done;

@@ -269,9 +269,28 @@ constexpr uint32_t kAhead = 16;
   }
 }
 
-// Frames of one piece into one buffer each, as nearly all are: those of one kAhead. Stops before the first that is
-// something else. A loop of its own, so that all it needs stays in registers.
+// As copy_rest(), of a frame in several pieces: a tunnel's, whose outer headers lie apart.
 template <uint32_t kWidth>
+[[gnu::always_inline]] inline void copy_pieces(std::byte* to, const Burst& burst,
+                                               const Frame& frame) {
+  Segment piece{frame.data, frame.first_length};
+  uint32_t at = 0;
+  for (uint16_t next = 0; at < frame.length;) {
+    const uint32_t length = std::min(piece.length, frame.length - at);
+    const uint32_t skip = at < kLine ? std::min(kLine - at, length) : 0;
+    copy_piece<kWidth>(to + at + skip, piece.data + skip, length - skip);
+    at += length;
+    if (next == frame.segments) {
+      break;
+    }
+    piece = burst.pieces[frame.segment + next++];
+  }
+}
+
+// Frames into one buffer each, as nearly all are: those of one kAhead. Stops before the first that is something else. A
+// loop of its own, so that all it needs stays in registers; another one where frames lie in several pieces (`kPieces`), so
+// that whole ones do not pay for them.
+template <uint32_t kWidth, bool kPieces>
 [[gnu::always_inline]] inline void transmit_plain(const Stretch& stretch, uint32_t end,
                                                   const Burst& burst, const uint8_t* index,
                                                   Plain& sent) {
@@ -286,13 +305,17 @@ template <uint32_t kWidth>
     if (d.region != region || uint64_t{d.offset} + d.length > view.size) [[unlikely]] {
       break;
     }
-    if (length > d.length || length < kLine / 2 || frame.segments != 0) [[unlikely]] {
+    if (length > d.length || length < kLine / 2 || (!kPieces && frame.segments != 0)) [[unlikely]] {
       break;
     }
     std::byte* const to = view.base + d.offset;
     const std::byte* const header = burst.headers[i].data();
     if (length >= kLine) [[likely]] {
-      copy_rest<kWidth>(to, frame.data, length);
+      if constexpr (kPieces) {
+        copy_pieces<kWidth>(to, burst, frame);
+      } else {
+        copy_rest<kWidth>(to, frame.data, length);
+      }
       copy_line<kWidth>(to, header);
     } else {
       copy_line_or_less<kWidth>(to, header, length);
@@ -306,7 +329,7 @@ template <uint32_t kWidth>
   sent.bytes += bytes;
 }
 
-template <uint32_t kWidth>
+template <uint32_t kWidth, bool kPieces>
 [[gnu::always_inline]] inline Plain transmit_stretch(const Stretch& stretch, const Burst& burst,
                                                      const uint8_t* index) {
   Plain sent;
@@ -314,27 +337,32 @@ template <uint32_t kWidth>
   for (uint32_t end = 0; sent.frames == end && end < stretch.count;) {
     end = std::min(end + kAhead, stretch.count);
     ask_for(stretch, end);
-    transmit_plain<kWidth>(stretch, end, burst, index, sent);
+    transmit_plain<kWidth, kPieces>(stretch, end, burst, index, sent);
   }
   return sent;
 }
 
+template <bool kPieces>
 Plain transmit_stretch_by_16(const Stretch& stretch, const Burst& burst, const uint8_t* index) {
-  return transmit_stretch<16>(stretch, burst, index);
+  return transmit_stretch<16, kPieces>(stretch, burst, index);
 }
+template <bool kPieces>
 [[gnu::target("avx2,prfchw")]] Plain transmit_stretch_by_32(const Stretch& stretch,
                                                             const Burst& burst,
                                                             const uint8_t* index) {
-  return transmit_stretch<32>(stretch, burst, index);
+  return transmit_stretch<32, kPieces>(stretch, burst, index);
 }
+template <bool kPieces>
 [[gnu::target("avx512f,prfchw")]] Plain transmit_stretch_by_64(const Stretch& stretch,
                                                                const Burst& burst,
                                                                const uint8_t* index) {
-  return transmit_stretch<64>(stretch, burst, index);
+  return transmit_stretch<64, kPieces>(stretch, burst, index);
 }
 
-const auto transmit_stretch_widest =
-    widest(transmit_stretch_by_16, transmit_stretch_by_32, transmit_stretch_by_64);
+const auto transmit_whole = widest(transmit_stretch_by_16<false>, transmit_stretch_by_32<false>,
+                                   transmit_stretch_by_64<false>);
+const auto transmit_pieces = widest(transmit_stretch_by_16<true>, transmit_stretch_by_32<true>,
+                                    transmit_stretch_by_64<true>);
 
 Transmitted transmit_from(Cursor& at, Burst& burst, const uint8_t* index, uint32_t count) {
   Transmitted result;
@@ -351,7 +379,8 @@ Transmitted transmit_from(Cursor& at, Burst& burst, const uint8_t* index, uint32
                           .count = std::min({count - done, at.room - at.used, at.mask + 1 - slot}),
                           .region = d.region,
                           .view = at.regions.views[d.region]};
-    const Plain plain = transmit_stretch_widest(stretch, burst, index + done);
+    const bool pieces = burst.frames[index[done]].segments != 0;
+    const Plain plain = (pieces ? transmit_pieces : transmit_whole)(stretch, burst, index + done);
     done += plain.frames;
     at.used += plain.frames;
     result.bytes += plain.bytes;

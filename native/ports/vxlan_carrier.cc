@@ -115,7 +115,7 @@ VxlanCarrier::Verdict VxlanCarrier::judge(Burst& burst, uint16_t f, Worker& work
                                           const Ends& all) {
   const Frame& frame = burst.frames[f];
   std::array<std::byte, kPrivate> bytes;
-  const std::span<const std::byte> head(bytes.data(), gather(bytes.data(), kPrivate, frame, burst));
+  const std::span<const std::byte> head(bytes.data(), gather<kPrivate>(bytes.data(), frame, burst));
   PortCounters& counters = worker.counters_of(port_.id());
   if (const auto message = vxlan::read_neighbor(head, frame.length)) {
     hear(*message, worker, all);
@@ -153,8 +153,8 @@ void VxlanCarrier::forward_inner(Burst& inner, std::span<Frame* const> outer, Wo
 void VxlanCarrier::take(Burst& burst, Worker& worker, Port& in) {
   const Ends& all = *ends.load(std::memory_order_acquire);
   Opened& opened = *opened_[worker.index];
-  opened.last = {};  // a remote may have left meanwhile
-  std::array<Verdict, kBurst> verdicts;
+  opened.last = {};                      // a remote may have left meanwhile
+  std::array<Verdict, kBurst> verdicts;  // of all, filled right below
   for (uint16_t f = 0; f < burst.count; ++f) {
     verdicts[f] = burst.fate[f] != kUnderWay ? Verdict{} : judge(burst, f, worker, all);
   }

@@ -32,9 +32,9 @@ class VxlanCarrier final : public Vtep {
 
  private:
   struct Verdict {
-    VxlanPort* tunnel = nullptr;
-    uint32_t offset = 0;
-    uint32_t length = 0;
+    VxlanPort* tunnel;  // null: it goes no further
+    uint32_t offset;
+    uint32_t length;
   };
   // Of the last frame in a burst.
   struct Sender {

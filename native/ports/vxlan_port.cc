@@ -39,7 +39,7 @@ constexpr std::array<uint8_t, kBurst> kAll = [] {
 // What a worker needs while it works for this VTEP.
 struct PortUnderlay::Scratch {
   Burst outer;  // to go out; their heads are below
-  std::array<std::array<std::byte, vxlan::kMaxOuterSent + kHeaderBytes>, kBurst> heads;
+  std::array<std::array<std::byte, vxlan::kOuterRoom + kHeaderBytes>, kBurst> heads;
   // Whose buffers they lie in: a device that takes one takes it from them. Null: nobody's.
   std::array<Frame*, kBurst> lenders;
   uint16_t id = 0;  // of IPv4 datagrams that may be fragmented
@@ -49,10 +49,6 @@ struct PortUnderlay::Scratch {
   IpAddress remote;
   Mac mac = 0;
   vxlan::OuterTemplate made;
-
-  // Of the last parcel in a call.
-  RemoteIndex index = kNoRemote;
-  Mac hop = 0;
 };
 
 PortUnderlay::PortUnderlay(const Options& options, Port& port, const std::atomic<uint16_t>& clock)
@@ -144,7 +140,6 @@ void PortUnderlay::transmit_one(const std::byte* frame, uint32_t length, uint16_
   flush(worker);
   Scratch& scratch = *scratch_[worker];
   std::memcpy(scratch.heads[0].data(), frame, length);
-  copy_short(scratch.outer.headers[0].data(), frame, std::min(length, kHeaderBytes));
   scratch.outer.frames[0] = {.data = scratch.heads[0].data(),
                              .buffer = nullptr,
                              .length = length,
@@ -160,6 +155,10 @@ void PortUnderlay::flush(uint16_t worker) {
   Scratch& scratch = *scratch_[worker];
   Burst& outer = scratch.outer;
   if (outer.count > 0) {
+    static_assert(kMinFrame + vxlan::overhead(true) + kMinFrame >= kHeaderBytes);
+    for (uint16_t i = 0; i < outer.count; ++i) {
+      copy_fixed<kHeaderBytes>(outer.headers[i].data(), scratch.heads[i].data());
+    }
     counters_[worker]->copies.add(outer.count);
     transmit_watched(port_, outer, std::span(kAll).first(outer.count), worker, *counters_[worker]);
   }
@@ -225,90 +224,105 @@ void PortUnderlay::make_outer(const VxlanPort& tunnel, const IpAddress& remote, 
   }
 }
 
-// Adds the parcel to what goes out, or says why not.
-std::optional<Drop> PortUnderlay::pack(Burst& burst, const Parcel& parcel, VxlanPort& tunnel,
-                                       uint16_t worker) {
+// Adds the frame, with the headers of the template, to what goes out.
+void PortUnderlay::pack(Burst& burst, uint8_t f, uint16_t worker) {
   Scratch& scratch = *scratch_[worker];
   Burst& outer = scratch.outer;
-  Frame& frame = burst.frames[parcel.frame];
-  const std::byte* header = burst.headers[parcel.frame].data();
-  const IpAddress& remote = tunnel.remotes[parcel.remote].address;
-  if (frame.length + vxlan::overhead(remote.is_ipv4()) > options_.mtu) {
-    return Drop::kTooLong;
-  }
-  if (scratch.index != parcel.remote) {
-    scratch.index = parcel.remote;
-    scratch.hop = resolve(remote, worker);
-    if (scratch.hop != 0) {
-      make_outer(tunnel, remote, scratch.hop, scratch);
-    }
-  }
-  if (scratch.hop == 0) {
-    return Drop::kUnresolved;
-  }
+  Frame& frame = burst.frames[f];
   if (outer.count == kBurst || outer.segments + frame.segments + 1U > kBurstSegments) {
     flush(worker);
   }
   const vxlan::OuterTemplate& made = scratch.made;
   const uint32_t head = std::min(frame.length, kHeaderBytes);
-  const std::span<const std::byte> private_head(header, head);
-  const uint32_t range = options_.last_source_port - options_.first_source_port + 1U;
+  const std::span<const std::byte> private_head(burst.headers[f].data(), head);
   std::byte* to = scratch.heads[outer.count].data();
   made.write(to, {.inner_length = frame.length,
-                  .source_port = static_cast<uint16_t>(options_.first_source_port +
-                                                       vxlan::flow_hash(private_head) % range),
+                  .source_port = source_port(private_head),
                   .id = options_.dont_fragment ? uint16_t{0} : scratch.id++,
                   .tos = options_.dscp < 0 ? vxlan::inner_dscp(private_head) : uint8_t{0}});
-  copy_short(to + made.size(), header, head);
-  Frame& out = outer.frames[outer.count];
+  copy_fixed<kHeaderBytes>(to + made.size(), private_head.data());
   const bool lends = frame.buffer != nullptr && !frame.shared;
   scratch.lenders[outer.count] = lends ? &frame : nullptr;
+  Frame& out = outer.frames[outer.count++];
   out = {.data = to,
          .buffer = lends ? frame.buffer : nullptr,
          .length = made.size() + frame.length,
          .first_length = made.size() + head,
          .segment = outer.segments,
          .segments = 0};
-  const bool sums = options_.udp_checksum && !port_.finishes_checksums;
+  if (frame.length > head) {
+    each_piece(burst, frame, head, frame.length - head, [&](const std::byte* data, uint32_t size) {
+      outer.pieces[outer.segments++] = {data, size};
+      ++out.segments;
+    });
+  }
+  if (options_.udp_checksum) {
+    sum_up(out, to, private_head, scratch);
+  }
+}
+
+// By the flow inside, so that what lies between spreads flows and keeps each in order (RFC 7348, 5).
+uint16_t PortUnderlay::source_port(std::span<const std::byte> head) const {
+  const uint32_t range = options_.last_source_port - options_.first_source_port + 1U;
+  const auto place = static_cast<uint32_t>(uint64_t{vxlan::flow_hash(head)} * range >> 32);
+  return static_cast<uint16_t>(options_.first_source_port + place);
+}
+
+// UDP's checksum, or what a device needs to fill it in.
+void PortUnderlay::sum_up(Frame& out, std::byte* headers, std::span<const std::byte> head,
+                          const Scratch& scratch) const {
+  if (port_.finishes_checksums) {
+    scratch.made.begin_checksum(headers);
+    out.unfinished = scratch.made.ip();
+    return;
+  }
   vxlan::Checksum sum;
-  if (sums) {
-    sum.add(header, head);
+  sum.add(head.data(), head.size());
+  for (uint16_t s = 0; s < out.segments; ++s) {
+    const Segment& piece = scratch.outer.pieces[out.segment + s];
+    sum.add(piece.data, piece.length);
   }
-  each_piece(burst, frame, head, frame.length - head, [&](const std::byte* data, uint32_t size) {
-    outer.pieces[outer.segments++] = {data, size};
-    ++out.segments;
-    if (sums) {
-      sum.add(data, size);
+  scratch.made.seal(headers, sum);
+}
+
+// Parcels of one remote: what concerns the way is done once for all of them.
+void PortUnderlay::send_to(const IpAddress& address, Burst& burst, std::span<const Parcel> parcels,
+                           VxlanPort& tunnel, uint16_t worker, PortCounters& counters) {
+  const Mac hop = resolve(address, worker);
+  if (hop != 0) {
+    make_outer(tunnel, address, hop, *scratch_[worker]);
+  }
+  const uint32_t most = options_.mtu - vxlan::overhead(address.is_ipv4());
+  uint64_t frames = 0;
+  uint64_t bytes = 0;
+  for (const Parcel& parcel : parcels) {
+    const uint32_t length = burst.frames[parcel.frame].length;
+    if (hop == 0 || length > most) [[unlikely]] {
+      drop(burst, parcel.frame, length > most ? Drop::kTooLong : Drop::kUnresolved, counters);
+      continue;
     }
-  });
-  if (sums) {
-    made.seal(to, sum);
-  } else if (options_.udp_checksum) {
-    made.begin_checksum(to);
-    out.unfinished = made.ip();
+    pack(burst, parcel.frame, worker);
+    ++frames;
+    bytes += length;
   }
-  static_assert(kMinFrame + vxlan::overhead(true) + kMinFrame >= kHeaderBytes);
-  copy_fixed<kHeaderBytes>(outer.headers[outer.count].data(), to);
-  ++outer.count;
-  return std::nullopt;
+  counters.tx_frames.add(frames);
+  counters.tx_bytes.add(bytes);
+  RemoteCounters& remote = tunnel.counters_of(parcels[0].remote, worker);
+  remote.tx_frames.add(frames);
+  remote.tx_bytes.add(bytes);
+  remote.drops.add(parcels.size() - frames);
 }
 
 void PortUnderlay::send(Burst& burst, std::span<const Parcel> parcels, VxlanPort& tunnel,
                         uint16_t worker, PortCounters& counters) {
   scratch_[worker]->outer.lane = burst.lane;
-  scratch_[worker]->index = kNoRemote;  // its neighbour may have moved meanwhile
-  for (const Parcel& parcel : parcels) {
-    RemoteCounters& remote = tunnel.counters_of(parcel.remote, worker);
-    if (const std::optional<Drop> reason = pack(burst, parcel, tunnel, worker)) {
-      drop(burst, parcel.frame, *reason, counters);
-      remote.drops.add(1);
-      continue;
-    }
-    const uint32_t length = burst.frames[parcel.frame].length;
-    counters.tx_frames.add(1);
-    counters.tx_bytes.add(length);
-    remote.tx_frames.add(1);
-    remote.tx_bytes.add(length);
+  while (!parcels.empty()) {
+    const RemoteIndex remote = parcels[0].remote;
+    const auto other = std::find_if(parcels.begin(), parcels.end(),
+                                    [&](const Parcel& parcel) { return parcel.remote != remote; });
+    const auto run = static_cast<size_t>(other - parcels.begin());
+    send_to(tunnel.remotes[remote].address, burst, parcels.first(run), tunnel, worker, counters);
+    parcels = parcels.subspan(run);
   }
   flush(worker);
 }

@@ -79,7 +79,12 @@ class PortUnderlay final : public Underlay {
 
   void make_outer(const VxlanPort& tunnel, const IpAddress& remote, Mac mac,
                   Scratch& scratch) const;
-  std::optional<Drop> pack(Burst& burst, const Parcel& parcel, VxlanPort& tunnel, uint16_t worker);
+  [[nodiscard]] uint16_t source_port(std::span<const std::byte> head) const;
+  void pack(Burst& burst, uint8_t frame, uint16_t worker);
+  void sum_up(Frame& out, std::byte* headers, std::span<const std::byte> head,
+              const Scratch& scratch) const;
+  void send_to(const IpAddress& address, Burst& burst, std::span<const Parcel> parcels,
+               VxlanPort& tunnel, uint16_t worker, PortCounters& counters);
   void flush(uint16_t worker);
 
   const Options options_;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "dataplane/copy.h"
 #include "vxlan/wire.h"
 
 namespace memswitch::vxlan {
@@ -55,7 +56,8 @@ uint16_t plus(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
 
 }  // namespace
 
-OuterTemplate::OuterTemplate(const OuterOptions& options) : ipv4_(options.local.is_ipv4()) {
+OuterTemplate::OuterTemplate(const OuterOptions& options)
+    : ipv4_(options.local.is_ipv4()), tos_(options.tos) {
   ip_ = put_ethernet(bytes_.data(), options);
   if (ipv4_) {
     const Ipv4 ip = ipv4_header(options);
@@ -74,29 +76,25 @@ OuterTemplate::OuterTemplate(const OuterOptions& options) : ipv4_(options.local.
 }
 
 void OuterTemplate::write(std::byte* to, const Patch& patch) const {
-  std::memcpy(to, bytes_.data(), bytes_.size());
+  copy_fixed<kOuterRoom>(to, bytes_.data());
   const auto udp_length = static_cast<uint16_t>(sizeof(Udp) + sizeof(Vxlan) + patch.inner_length);
+  std::byte* const ip = to + ip_;
   if (ipv4_) {
-    Ipv4 ip;
-    std::memcpy(&ip, to + ip_, sizeof ip);
-    ip.total_length = swap16(static_cast<uint16_t>(sizeof ip + udp_length));
-    ip.id = swap16(patch.id);
-    ip.tos |= patch.tos;
+    const uint16_t total_length = swap16(static_cast<uint16_t>(sizeof(Ipv4) + udp_length));
+    const uint16_t id = swap16(patch.id);
+    put(ip + offsetof(Ipv4, tos), static_cast<uint8_t>(tos_ | patch.tos));
+    put(ip + offsetof(Ipv4, total_length), total_length);
+    put(ip + offsetof(Ipv4, id), id);
     // RFC 1624: what changed is added to the sum of what stayed. TOS is the upper byte of its word.
-    ip.checksum = static_cast<uint16_t>(~plus(ip_sum_, ip.total_length, ip.id, swap16(patch.tos)));
-    put(to + ip_, ip);
+    put(ip + offsetof(Ipv4, checksum),
+        static_cast<uint16_t>(~plus(ip_sum_, total_length, id, swap16(patch.tos))));
   } else {
-    Ipv6 ip;
-    std::memcpy(&ip, to + ip_, sizeof ip);
-    ip.payload_length = swap16(udp_length);
-    ip.version_class_flow |= swap32(uint32_t{patch.tos} << 20);
-    put(to + ip_, ip);
+    put(ip, swap32(6U << 28 | static_cast<uint32_t>(tos_ | patch.tos) << 20));
+    put(ip + offsetof(Ipv6, payload_length), swap16(udp_length));
   }
-  Udp udp;
-  std::memcpy(&udp, to + udp_, sizeof udp);
-  udp.source = swap16(patch.source_port);
-  udp.length = swap16(udp_length);
-  put(to + udp_, udp);
+  std::byte* const udp = to + udp_;
+  put(udp + offsetof(Udp, source), swap16(patch.source_port));
+  put(udp + offsetof(Udp, length), swap16(udp_length));
 }
 
 void OuterTemplate::begin_checksum(std::byte* headers) const {

@@ -11,8 +11,8 @@
 
 namespace memswitch::vxlan {
 
-// Ethernet, a VLAN tag, IPv6, UDP, VXLAN.
-inline constexpr uint32_t kMaxOuterSent = 14 + 4 + 40 + 8 + 8;
+// Ethernet, a VLAN tag, IPv6, UDP, VXLAN are 14 + 4 + 40 + 8 + 8 bytes; they are written as whole registers of 16.
+inline constexpr uint32_t kOuterRoom = 80;
 
 struct OuterOptions {
   Mac source_mac = 0;
@@ -42,7 +42,7 @@ class OuterTemplate {
     // OR-ed into the template's, which is 0 then.
     uint8_t tos = 0;
   };
-  // Writes size() bytes to `to`, which has room for kMaxOuterSent. UDP's checksum is zero, that is none; see seal().
+  // Writes size() bytes to `to`, which has room for kOuterRoom. UDP's checksum is zero, that is none; see seal().
   void write(std::byte* to, const Patch& patch) const;
   // Fills UDP's checksum in, of headers that write() has made and the sum of the inner frame.
   void seal(std::byte* headers, const Checksum& inner) const;
@@ -53,11 +53,12 @@ class OuterTemplate {
  private:
   [[nodiscard]] Checksum pseudo_header(const std::byte* headers, uint16_t udp_length) const;
 
-  std::array<std::byte, kMaxOuterSent> bytes_{};
+  std::array<std::byte, kOuterRoom> bytes_{};
   uint32_t size_ = 0;
   uint32_t ip_ = 0;   // offset of the IP header
   uint32_t udp_ = 0;  // offset of the UDP header
   bool ipv4_ = false;
+  uint8_t tos_ = 0;
   uint16_t ip_sum_ = 0;  // of the IPv4 header without total length, id and TOS
 };
 

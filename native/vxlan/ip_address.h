@@ -13,7 +13,11 @@ namespace memswitch {
 struct IpAddress {
   std::array<std::byte, 16> bytes{};
 
-  bool operator==(const IpAddress&) const = default;
+  // By words: what the compiler makes of arrays of bytes is a loop.
+  bool operator==(const IpAddress& other) const {
+    const auto difference = [&](size_t at) { return word(at) ^ other.word(at); };
+    return (difference(0) | difference(8)) == 0;
+  }
 
   [[nodiscard]] bool is_ipv4() const { return std::memcmp(bytes.data(), kMapped.data(), 12) == 0; }
   // The four bytes of an IPv4 address, or the sixteen of an IPv6 one, in network order.
@@ -54,6 +58,12 @@ struct IpAddress {
   [[nodiscard]] std::string text() const;
 
  private:
+  [[nodiscard]] uint64_t word(size_t at) const {
+    uint64_t word;
+    std::memcpy(&word, bytes.data() + at, sizeof word);
+    return word;
+  }
+
   static constexpr std::array<uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 };
 

@@ -13,12 +13,19 @@ namespace {
 
 using Copy = void(std::byte* to, const std::byte* from, uint32_t length);
 
-// A frame of half a line or more as transmit() writes it.
+// A frame as transmit() writes it.
 template <uint32_t kWidth>
 [[gnu::always_inline]] inline void copy_frame(std::byte* to, const std::byte* from,
                                               uint32_t length) {
-  if (length < kLine) {
+  if (length < kLine / 2) {
+    copy_piece<kWidth>(to, from, length);
+  } else if (length < kLine) {
     copy_line_or_less<kWidth>(to, from, length);
+  } else if (length % 2 == 0) {  // as copy_pieces()
+    const uint32_t first = kLine + (length - kLine) / 3;
+    copy_piece<kWidth>(to + kLine, from + kLine, first - kLine);
+    copy_piece<kWidth>(to + first, from + first, length - first);
+    copy_line<kWidth>(to, from);
   } else {
     copy_rest<kWidth>(to, from, length);
     copy_line<kWidth>(to, from);
@@ -60,7 +67,7 @@ TEST("a frame is copied to the byte by registers of every width") {
   const std::pair<const char*, Copy*> widths[] = {
       {"16", by_16}, {"32", widest(by_16, by_32, by_32)}, {"64", widest(by_16, by_32, by_64)}};
   for (const auto& [name, copy] : widths) {
-    for (uint32_t length = kLine / 2; length <= kLongest; length += length < 400 ? 1 : 97) {
+    for (uint32_t length = 0; length <= kLongest; length += length < 400 ? 1 : 97) {
       const expect::Row row(std::string(name) + " bytes wide, frame of " + std::to_string(length));
       expect_exact(copy, length);
     }
@@ -68,7 +75,7 @@ TEST("a frame is copied to the byte by registers of every width") {
 }
 
 TEST("short pieces are copied to the byte") {
-  for (uint32_t length = 0; length < kLine; ++length) {
+  for (uint32_t length = 0; length <= 2 * kLine; ++length) {
     const expect::Row row("piece of " + std::to_string(length));
     expect_exact([](std::byte* to, const std::byte* from, uint32_t n) { copy_short(to, from, n); },
                  length);

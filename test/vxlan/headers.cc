@@ -263,7 +263,7 @@ TEST("encapsulation gives Linux's frame, for what Linux chose") {
                                       .dont_fragment = false,
                                       .vni = one.vni});
     const Bytes inner = bytes(kInner);
-    std::vector<std::byte> head(vxlan::kMaxOuterSent);
+    std::vector<std::byte> head(vxlan::kOuterRoom);
     outer.write(
         head.data(),
         {.inner_length = static_cast<uint32_t>(inner.size()), .source_port = 0xafe5, .id = 0x5223});
@@ -290,7 +290,7 @@ TEST("what is encapsulated is decapsulated, sealed or not, with every option") {
                                             .remote = ip(ipv4 ? "192.0.2.2" : "2001:db8::2"),
                                             .port = 8472,
                                             .vni = 0xabcdef});
-          std::vector<std::byte> head(vxlan::kMaxOuterSent);
+          std::vector<std::byte> head(vxlan::kOuterRoom);
           outer.write(head.data(), {.inner_length = static_cast<uint32_t>(length),
                                     .source_port = 50000,
                                     .id = 0xffff,

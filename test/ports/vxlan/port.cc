@@ -15,7 +15,7 @@ TEST("vxlan over a port: neighbours are asked for and answered, frames go both w
       EXPECT(!crossing.fixture.sw.tunnels()[0].remotes[0].reachable);
       far.answer_question();
       EXPECT_SOON(crossing.fixture.sw.tunnels()[0].remotes[0].reachable);
-      for (const size_t length : {14, 60, 64, 65, 1514, 5000}) {
+      for (const size_t length : {14, 60, 64, 65, 127, 128, 129, 200, 1514, 5000}) {
         const expect::Row size(std::to_string(length) + " bytes");
         EXPECT(crossing.near->send(frame(2, 1, length)));
         EXPECT(far.expect_inner() == frame(2, 1, length));

@@ -63,7 +63,7 @@ struct Far {
                                       .remote = other,
                                       .port = 4789,
                                       .vni = 7});
-    Bytes frame(vxlan::kMaxOuterSent);
+    Bytes frame(vxlan::kOuterRoom);
     auto* to = reinterpret_cast<std::byte*>(frame.data());
     outer.write(to, {.inner_length = static_cast<uint32_t>(inner.size()), .source_port = 50000});
     vxlan::Checksum sum;
