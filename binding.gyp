@@ -231,6 +231,7 @@
         'test/dataplane/workers.cc',
         'test/dataplane/meter.cc',
         'test/dataplane/policy.cc',
+        'test/dataplane/vepa.cc',
         'test/dataplane/vlan.cc',
         'test/ports/attach.cc',
         'test/ports/memif.cc',

@@ -35,6 +35,11 @@ export interface PolicyOptions {
    */
   isolated?: boolean | undefined;
   /**
+   * Whether all that the port sends goes to the ports of its bridge that are not `vepa`, its uplinks, also what is for another
+   * vepa port: a switch behind an uplink may send it back (IEEE Std 802.1Q, virtual Ethernet port aggregator). Default false.
+   */
+  vepa?: boolean | undefined;
+  /**
    * The only addresses that the port may send from. `macs`: of stations; `ips`: addresses, or prefixes such as
    * `192.0.2.0/24`, of IPv4 and IPv6. A list that is not given lets all pass. Also checked: the sender in ARP and Neighbour
    * Discovery. List `fe80::/10` where IPv6 is used. Null: nothing is checked. Default null.
@@ -102,6 +107,10 @@ const listError = `must be a list of at most ${longest}`;
 
 const isolated = flag().describe('Whether the port sees only ports that are not isolated');
 
+const vepa = flag().describe(
+  'Whether all goes to the ports that are not vepa, to come back from there',
+);
+
 const antiSpoof = z
   .strictObject({
     macs: z.array(station, { error: listError }).max(longest, { error: listError }).default([]),
@@ -167,6 +176,7 @@ export const policyChanges = {
   trunk,
   native: nativeVlan,
   isolated,
+  vepa,
   antiSpoof,
   rateLimit,
   storm,
@@ -177,6 +187,7 @@ export const policyFields = {
   trunk: trunk.default(null),
   native: nativeVlan.default(null),
   isolated: isolated.default(false),
+  vepa: vepa.default(false),
   antiSpoof: antiSpoof.default(null),
   rateLimit: rateLimit.default(null),
   storm: storm.default(null),
@@ -191,8 +202,8 @@ type VlanKey = 'access' | 'trunk' | 'native';
 
 /** The policy among a port's complete options. */
 export function policyOf(options: Policy): Policy {
-  const { access, trunk, native, isolated, antiSpoof, rateLimit, storm } = options;
-  return { access, trunk, native, isolated, antiSpoof, rateLimit, storm };
+  const { access, trunk, native, isolated, vepa, antiSpoof, rateLimit, storm } = options;
+  return { access, trunk, native, isolated, vepa, antiSpoof, rateLimit, storm };
 }
 
 /** What is wrong with the VLANs of a port in a bridge that has VLANs, or has none. */
@@ -231,13 +242,14 @@ export function untaggedOf({ access, trunk, native }: Pick<Policy, VlanKey>): nu
 
 /** A policy as native code takes it. */
 export function policyToNative(policy: Policy): NativePolicy {
-  const { trunk, isolated, antiSpoof, rateLimit, storm } = policy;
+  const { trunk, isolated, vepa, antiSpoof, rateLimit, storm } = policy;
   return {
     vlans: {
       untagged: untaggedOf(policy),
       tagged: (trunk ?? []).map(rangeOf),
     },
     isolated,
+    vepa,
     senders: antiSpoof && {
       macs: antiSpoof.macs.map((mac) => BigInt(`0x${mac.replaceAll(':', '')}`)),
       ips: antiSpoof.ips.map(prefixToNative),

@@ -179,13 +179,22 @@ function ending({ found, port }: Facts): Step[] {
   return line(says, { port: port.name, name: 'consumed', frames: port.consumed });
 }
 
-function learning({ found, port, learns, source, nameOf }: Facts): Step[] {
+function isReflected({ found, port, nameOf, status }: Facts): boolean {
+  const sender = found.source && status(nameOf(found.source.port));
+  return !port.vepa && sender?.vepa === true;
+}
+
+function learning(facts: Facts): Step[] {
+  const { found, port, learns, source, nameOf } = facts;
   const known = found.source && nameOf(found.source.port);
   if (!found.bridged || (found.drop && !found.source)) {
     return [];
   }
   if (known === port.name) {
     return line(`${source} is known to be behind ${port.name}`);
+  }
+  if (known !== null && isReflected(facts)) {
+    return line(`${source} is behind the vepa port ${known}, and stays there: the frame came back`);
   }
   if (known !== null) {
     const says = found.source?.static
@@ -204,13 +213,16 @@ function learning({ found, port, learns, source, nameOf }: Facts): Step[] {
   return line(says, full ? counter : null);
 }
 
-function looking({ found, port, destination, nameOf }: Facts): Step[] {
+function looking({ found, port, destination, nameOf, status }: Facts): Step[] {
   if (!found.bridged || (found.drop && !found.destination)) {
     return [];
   }
   if (found.destination) {
     const how = found.destination.static ? 'static' : 'learned';
-    return line(`${destination} is behind ${nameOf(found.destination.port)} (${how})`);
+    const behind = nameOf(found.destination.port);
+    const round =
+      port.vepa && status(behind)?.vepa ? `; a vepa port reaches it by its uplinks` : '';
+    return line(`${destination} is behind ${behind} (${how})${round}`);
   }
   const group = (Number.parseInt(destination.slice(0, 2), 16) & 1) === 1;
   const why = group ? 'is a group address' : `is not known in bridge ${port.bridge}`;

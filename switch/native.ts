@@ -182,6 +182,8 @@ export interface NativePolicy {
   vlans: { untagged: number; tagged: [first: number, last: number][] };
   /** Nothing goes to another isolated port. */
   isolated: boolean;
+  /** Everything goes to the ports that are not vepa. */
+  vepa: boolean;
   /** Who may speak; an empty list: anybody; null: nothing is looked at. */
   senders: { macs: bigint[]; ips: { address: string; bits: number }[] } | null;
   rx: NativeRate;

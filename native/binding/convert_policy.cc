@@ -50,6 +50,7 @@ VlanOptions vlan_options(const Napi::Object& vlans) {
 
 PolicyOptions policy_options(const Napi::Object& policy) {
   PolicyOptions options{.isolated = boolean(policy.Get("isolated"), "isolated"),
+                        .vepa = boolean(policy.Get("vepa"), "vepa"),
                         .rx = rate_options(policy.Get("rx").As<Napi::Object>()),
                         .tx = rate_options(policy.Get("tx").As<Napi::Object>()),
                         .vlans = vlan_options(policy.Get("vlans").As<Napi::Object>())};

@@ -33,7 +33,10 @@ std::optional<MacTable::Entry> look(const Bridge& bridge, Mac mac) {
 }
 
 // learn() comes before look_up(), but must not come in a dry run. It matters only to a frame for its own sender.
-bool finds_itself(const Run& run, const Bridge& bridge, const Explanation& found) {
+bool finds_itself(const Run& run, const Port& in, const Bridge& bridge, const Explanation& found) {
+  if ((in.apart.load() & kVepa) != 0) {
+    return false;
+  }
   const bool moves = !found.source || !found.source->is_static;
   return run.destination == run.source && moves && bridge.learn.load();
 }
@@ -86,7 +89,7 @@ Explanation explain(Shared& shared, Port& in, std::span<const std::byte> frame) 
   }
   found.destination = look(*bridge, burst.runs[0].destination);
   found.source = look(*bridge, burst.runs[0].source);
-  if (finds_itself(burst.runs[0], *bridge, found)) {
+  if (finds_itself(burst.runs[0], in, *bridge, found)) {
     found.drop = Drop::kSamePort;
     return found;
   }

@@ -44,6 +44,7 @@ struct VlanOptions {
 
 struct PolicyOptions {
   bool isolated = false;
+  bool vepa = false;
   std::optional<SenderOptions> senders{};
   RateOptions rx{};
   RateOptions tx{};

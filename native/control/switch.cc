@@ -96,12 +96,15 @@ Status Switch::bridge_macs(uint16_t number, uint32_t& count) {
 
 void Switch::update_members(Bridge& bridge) {
   Bridge::Members members;
+  bool has_vepa = false;
   for (const auto& [id, record] : ports_) {
     if (record.bridge.get() == &bridge && is_up(id, record) && !vxlan_.carries(id) &&
         !mirrors_.copies_to(id)) {
       members.push_back(record.port.get());
+      has_vepa = has_vepa || record.policy_options.vepa;
     }
   }
+  bridge.has_vepa.store(has_vepa);
   bridges_.set_members(bridge, std::move(members));
 }
 
@@ -299,8 +302,12 @@ Status Switch::set_policy(PortId id, const PolicyOptions& policy) {
     return status;
   }
   const bool other_vlans = record->policy_options.vlans != policy.vlans;
+  const bool other_vepa = record->policy_options.vepa != policy.vepa;
   record->policy_options = policy;
   renew_policy(*record);
+  if (other_vepa) {
+    update_members(*record->bridge);
+  }
   if (other_vlans && record->bridge->vlans) {
     const std::shared_ptr<Bridge> bridge = record->bridge;
     const auto flush = [this, bridge, id] {
@@ -316,8 +323,9 @@ Status Switch::set_policy(PortId id, const PolicyOptions& policy) {
 void Switch::renew_policy(Record& record) {
   Port& port = *record.port;
   const PolicyOptions& options = record.policy_options;
-  const auto others = static_cast<uint8_t>(port.apart.load() & ~kIsolated);
-  port.apart.store(options.isolated ? others | kIsolated : others);
+  const auto others = static_cast<uint8_t>(port.apart.load() & ~(kIsolated | kVepa));
+  port.apart.store(static_cast<uint8_t>(others | (options.isolated ? kIsolated : 0) |
+                                        (options.vepa ? kVepa : 0)));
   const bool vlans = port.bridge.load() != nullptr && record.bridge->vlans;
   std::unique_ptr<const Policy> next = make_policy(options, vlans);
   port.policy.store(next.get(), std::memory_order_seq_cst);

@@ -46,9 +46,10 @@ enum class Drop : uint8_t {
   kStorm,
   kVlan,
   kNotMember,
+  kReflected,
 };
 
-inline constexpr size_t kDropReasons = static_cast<size_t>(Drop::kNotMember) + 1;
+inline constexpr size_t kDropReasons = static_cast<size_t>(Drop::kReflected) + 1;
 
 // What has become of a frame so far: on its way, or dropped, and why.
 using Fate = uint8_t;
@@ -127,6 +128,9 @@ inline constexpr std::array<DropText, kDropReasons> kDropTexts{{
      "native (access, trunk, native)."},
     {"not_member", true,
      "The port that the destination is behind does not carry the frame's VLAN (any more)."},
+    {"reflected", false,
+     "An uplink sent a frame of a vepa port back that is for nobody else here: its sender does not "
+     "get it."},
 }};
 
 }  // namespace memswitch

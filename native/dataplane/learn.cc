@@ -1,3 +1,4 @@
+#include "dataplane/vepa.h"
 #include "dataplane/worker.h"
 #include "tables/bridge.h"
 
@@ -66,12 +67,8 @@ void learned(const MacTable::Learn& learn, Mac mac, Worker& worker, Port& in, Br
   }
 }
 
-}  // namespace
-
-void learn(Burst& burst, Worker& worker, Port& in, Bridge& bridge) {
-  if (!bridge.learn.load(std::memory_order_relaxed)) {
-    return;
-  }
+template <bool kUplink>
+void learn_all(const Burst& burst, Worker& worker, Port& in, Bridge& bridge) {
   const MacTable::Age now = worker.shared.clock.load(std::memory_order_relaxed);
   Mac last = 0;
   for (const Run& run : burst.all_runs()) {
@@ -79,12 +76,25 @@ void learn(Burst& burst, Worker& worker, Port& in, Bridge& bridge) {
       continue;
     }
     last = run.source;
+    if (kUplink && reflected_from(run, worker, bridge) != kNoPort) {
+      continue;
+    }
     const MacTable::Learn result =
         bridge.macs.learn(run.source, run.source_hash, in.id(), in.macs, now);
     if (result.result != MacTable::Learned::kKnown) [[unlikely]] {
       learned(result, run.source, worker, in, bridge);
     }
   }
+}
+
+}  // namespace
+
+void learn(Burst& burst, Worker& worker, Port& in, Bridge& bridge) {
+  if (!bridge.learn.load(std::memory_order_relaxed)) {
+    return;
+  }
+  is_uplink(in, bridge) ? learn_all<true>(burst, worker, in, bridge)
+                        : learn_all<false>(burst, worker, in, bridge);
 }
 
 }  // namespace memswitch

@@ -1,8 +1,7 @@
 // Where each frame goes: one port, all others, or nowhere.
-#include <optional>
-
 #include "dataplane/fate.h"
 #include "dataplane/policy.h"
+#include "dataplane/vepa.h"
 #include "dataplane/worker.h"
 #include "tables/bridge.h"
 
@@ -20,6 +19,35 @@ bool carries(const Port& port, uint16_t vlan) {
   return policy != nullptr && policy->vlans && policy->vlans->carries(vlan);
 }
 
+// To all members of the bridge that are not kept apart from `in`.
+void spread(Burst& burst, const Run& run, Worker& worker, const Port& in, const Bridge& bridge) {
+  PortCounters& counters = worker.counters_of(in.id());
+  const Bridge::Members* members = bridge.members.load(std::memory_order_acquire);
+  uint64_t replicas = 0;
+  const uint8_t apart = in.apart.load(std::memory_order_relaxed);
+  const uint16_t vlan = vlan_of(run.destination);
+  const PortId sender = is_uplink(in, bridge) ? reflected_from(run, worker, bridge) : kNoPort;
+  if (members != nullptr) {
+    for (const Port* member : *members) {
+      if (member != &in && member->id() != sender &&
+          (apart & member->apart.load(std::memory_order_relaxed)) == 0 &&
+          (vlan == 0 || carries(*member, vlan))) {
+        worker.groups.of(member->id()).add(run.first, run.count);
+        ++replicas;
+      }
+    }
+  }
+  if (replicas == 0) {
+    drop(burst, run, sender == kNoPort ? Drop::kNoDestination : Drop::kReflected, counters);
+  } else if (replicas > 1) {
+    counters.copies.add((replicas - 1) * run.count);
+    for (uint16_t i = run.first; i < run.first + run.count; ++i) {
+      burst.frames[i].shared = true;
+    }
+  }
+}
+
+// What is for a group, or for nobody known: as far as the bridge, and the port's storm control, let it.
 void flood(Burst& burst, Run run, Worker& worker, const Port& in, const Bridge& bridge) {
   PortCounters& counters = worker.counters_of(in.id());
   if (const Policy* policy = in.policy.load(std::memory_order_acquire)) [[unlikely]] {
@@ -33,38 +61,28 @@ void flood(Burst& burst, Run run, Worker& worker, const Port& in, const Bridge& 
       return;
     }
   }
-  const Bridge::Members* members = bridge.members.load(std::memory_order_acquire);
-  uint64_t replicas = 0;
-  const uint8_t apart = in.apart.load(std::memory_order_relaxed);
-  const uint16_t vlan = vlan_of(run.destination);
-  if (members != nullptr && bridge.flood.load(std::memory_order_relaxed)) {
-    for (const Port* member : *members) {
-      if (member != &in && (apart & member->apart.load(std::memory_order_relaxed)) == 0 &&
-          (vlan == 0 || carries(*member, vlan))) {
-        worker.groups.of(member->id()).add(run.first, run.count);
-        ++replicas;
-      }
-    }
-  }
-  if (replicas == 0) {
+  if (bridge.flood.load(std::memory_order_relaxed)) {
+    spread(burst, run, worker, in, bridge);
+  } else {
     drop(burst, run, Drop::kNoDestination, counters);
-  } else if (replicas > 1) {
-    counters.copies.add((replicas - 1) * run.count);
-    for (uint16_t i = run.first; i < run.first + run.count; ++i) {
-      burst.frames[i].shared = true;
-    }
   }
 }
 
-// Why a port of the groups `apart` sends nothing to another. From one tunnel to another of the same bridge: what came
-// from a full mesh has reached all of it already.
-std::optional<Drop> kept_apart(const Worker& worker, uint8_t apart, PortId to) {
+// The groups that a port of the groups `apart` shares with another; 0: they exchange frames.
+uint8_t shared_groups(const Worker& worker, uint8_t apart, PortId to) {
   const Port* port = worker.shared.ports[to].load(std::memory_order_acquire);
-  const uint8_t common =
-      port == nullptr ? uint8_t{0} : apart & port->apart.load(std::memory_order_relaxed);
-  return common == 0                ? std::nullopt
-         : (common & kTunnels) != 0 ? std::optional(Drop::kSplitHorizon)
-                                    : std::optional(Drop::kIsolated);
+  return port == nullptr ? uint8_t{0} : apart & port->apart.load(std::memory_order_relaxed);
+}
+
+// From one tunnel to another of the same bridge: what came from a full mesh has reached all of it already.
+void keep_apart(Burst& burst, const Run& run, Worker& worker, const Port& in, const Bridge& bridge,
+                uint8_t groups) {
+  if ((groups & kVepa) != 0) {
+    spread(burst, run, worker, in, bridge);  // to the uplinks
+  } else {
+    drop(burst, run, (groups & kTunnels) != 0 ? Drop::kSplitHorizon : Drop::kIsolated,
+         worker.counters_of(in.id()));
+  }
 }
 
 }  // namespace
@@ -75,12 +93,12 @@ void look_up(Burst& burst, Worker& worker, const Port& in, const Bridge& bridge)
   for (const Run& run : burst.all_runs()) {
     const Mac mac = run.destination;
     const PortId port = is_group(mac) ? kNoPort : bridge.macs.find(mac, run.destination_hash);
-    if (port == in.id()) [[unlikely]] {
+    if (port == in.id() && (apart & kVepa) == 0) [[unlikely]] {
       drop(burst, run, Drop::kSamePort, counters);
     } else if (port != kNoPort) [[likely]] {
-      const std::optional<Drop> why = apart != 0 ? kept_apart(worker, apart, port) : std::nullopt;
-      if (why) [[unlikely]] {
-        drop(burst, run, *why, counters);
+      const uint8_t groups = apart == 0 ? uint8_t{0} : shared_groups(worker, apart, port);
+      if (groups != 0) [[unlikely]] {
+        keep_apart(burst, run, worker, in, bridge, groups);
       } else {
         worker.groups.of(port).add(run.first, run.count);
       }

@@ -78,6 +78,8 @@ class RxQueue {
 // Groups of ports of one bridge that send each other nothing: bits of Port::apart.
 inline constexpr uint8_t kTunnels = 1;   // split horizon (RFC 4762, 4.4)
 inline constexpr uint8_t kIsolated = 2;  // private ports, which see only those that are not
+inline constexpr uint8_t kVepa =
+    4;  // what they send each other goes round by an uplink (dataplane/vepa.h)
 
 class Port {
  public:

@@ -25,6 +25,7 @@ struct Bridge {
   std::atomic<uint16_t> ageing{300};  // seconds; 0: addresses stay
   std::atomic<bool> learn{true};
   std::atomic<bool> flood{true};
+  std::atomic<bool> has_vepa{false};  // among its members (dataplane/vepa.h)
 };
 
 }  // namespace memswitch

@@ -60,6 +60,7 @@ export const portStatus = z.strictObject({
   trunk: z.array(z.union([z.int(), z.string()])).nullable(),
   native: count.nullable(),
   isolated: z.boolean(),
+  vepa: z.boolean(),
   antiSpoof: z.strictObject({ macs: z.array(z.string()), ips: z.array(z.string()) }).nullable(),
   rateLimit: z.strictObject({ rx: rate.optional(), tx: rate.optional() }).nullable(),
   storm: z

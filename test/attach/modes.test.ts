@@ -17,6 +17,10 @@ function tap(pod: Namespace, more: object = {}) {
   };
 }
 
+function macOf(pod: Namespace): string {
+  return pod.exec('cat', '/sys/class/net/eth0/address').trim();
+}
+
 describe.skipIf(why !== undefined)(`modes${why === undefined ? '' : `: ${why}`}`, () => {
   test('private: containers reach the uplink, and not each other', async () => {
     const [one, two, uplink] = [new Namespace(), new Namespace(), new Namespace()];
@@ -30,6 +34,34 @@ describe.skipIf(why !== undefined)(`modes${why === undefined ? '' : `: ${why}`}`
     await reaches(one, '10.89.0.9');
     await reaches(two, '10.89.0.9');
     expect(() => one.ping('10.89.0.2', 3, '-W', '1')).toThrow(/0 received/);
+  });
+
+  test('vepa: all goes to the uplink, and comes back if the switch behind it reflects', async () => {
+    const [one, two, outside] = [new Namespace(), new Namespace(), new Namespace()];
+    const vepa = { vepa: true };
+    await using sw = await Switch.start({
+      ports: { one: tap(one, vepa), two: tap(two, vepa), uplink: tap(outside) },
+    });
+    one.address('eth0', '10.89.0.1');
+    two.address('eth0', '10.89.0.2');
+    outside.exec('ip', 'link', 'add', 'br0', 'type', 'bridge', 'forward_delay', '0');
+    outside.exec('ip', 'link', 'set', 'eth0', 'master', 'br0');
+    outside.address('br0', '10.89.0.9');
+    await reaches(one, '10.89.0.9');
+    await reaches(two, '10.89.0.9');
+    expect(() => one.ping('10.89.0.2', 3, '-W', '1')).toThrow(/0 received/);
+
+    outside.exec('bridge', 'link', 'set', 'dev', 'eth0', 'hairpin', 'on');
+    const before = sw.port('uplink').tx.frames;
+    await reaches(one, '10.89.0.2');
+    await reaches(two, '10.89.0.1');
+    await reaches(one, '10.89.0.9');
+    expect(sw.port('uplink').tx.frames - before).toBeGreaterThanOrEqual(100n); // 2 × 40 and 20
+    expect(sw.port('uplink').moves).toBe(0n); // no container's address was learned where it came back
+    expect(sw.macs({ port: 'one' }).macs).toHaveLength(1);
+    const [why] = sw.why({ mac: macOf(two), port: 'one' });
+    expect(why).toMatchObject({ outcome: 'forwarded', to: ['uplink'] });
+    expect(why?.steps.map(({ says }) => says).join('\n')).toContain('reaches it by its uplinks');
   });
 
   test('ipvlan l2: several IP addresses behind one MAC', async () => {

@@ -328,6 +328,7 @@ const noPolicy = {
   trunk: null,
   native: null,
   isolated: false,
+  vepa: false,
   antiSpoof: null,
   rateLimit: null,
   storm: null,
