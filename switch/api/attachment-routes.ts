@@ -1,7 +1,11 @@
 /** The operations on attachments: what the CNI plugin is a client of. */
 import { z } from 'zod';
 import { name, oneOf, station } from '../../ports/checks.js';
-import type { AttachmentRequest, AttachmentStatus } from '../attach/attachment.js';
+import {
+  type AttachmentRequest,
+  type AttachmentStatus,
+  attachmentModes,
+} from '../attach/attachment.js';
 import type { Attachments } from '../attach/attachments.js';
 import { type Route, route } from './route.js';
 
@@ -34,12 +38,14 @@ const request = z.strictObject({
   bufferSize: z.int().optional(),
   device: z.string().optional(),
   holder: oneOf(['pod', 'switch']).optional(),
+  mode: oneOf(attachmentModes).optional(),
   port: z.record(z.string(), z.unknown()).optional(),
   note: z.unknown().optional(),
 }) satisfies z.ZodType<AttachmentRequest>;
 
 const status = request.extend({
   id: z.string(),
+  sandbox: z.string().optional(),
   state: oneOf(['pending', 'ready', 'failed']),
   portName: z.string(),
   mac: z.string(),

@@ -3,6 +3,10 @@
 /** How a container meets the switch. */
 export type AttachmentKind = 'memif' | 'kernel' | 'vf';
 
+/** Whom it reaches, in the words of MACVLAN. */
+export const attachmentModes = ['bridge', 'private', 'vepa', 'passthru'] as const;
+export type AttachmentMode = (typeof attachmentModes)[number];
+
 export interface AttachmentRoute {
   /** As `0.0.0.0/0`. */
   destination: string;
@@ -48,7 +52,12 @@ export interface AttachmentRequest {
   /** Of kind vf: its PCI address, and who has it: the container, or the switch as a port of the bridge. Default pod. */
   device?: string | undefined;
   holder?: 'pod' | 'switch' | undefined;
-  /** Other options of the switch's port, such as `isolated`. */
+  /**
+   * `private`: no other private one; `vepa`: others by the uplink, if it reflects; `passthru`: no other is on the bridge.
+   * Default `bridge`: everybody.
+   */
+  mode?: AttachmentMode | undefined;
+  /** Other options of the switch's port, such as `antiSpoof`. */
   port?: Record<string, unknown> | undefined;
   /** What the runtime wants to be told again, for example what its IPAM plugin has to release. */
   note?: unknown;

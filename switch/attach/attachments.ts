@@ -85,6 +85,7 @@ export class Attachments {
     }
     const entry = this.#entryOf(id, request, known);
     forms.check(entry);
+    this.#checkBridge(id, request);
     this.#store.put(id, recordOf(entry));
     if (known) {
       await this.#unmake(known);
@@ -146,6 +147,17 @@ export class Attachments {
         entry.error = `the network namespace ${netns} is gone`;
       } else if (entry.state === 'failed' && !isGone) {
         await this.#make(entry).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Of mode passthru it has its bridge, and what else the bridge reaches, for itself. */
+  #checkBridge(id: string, { bridge, mode }: AttachmentRequest): void {
+    for (const [other, { request }] of this.#entries) {
+      const isAlone = mode === 'passthru' || request.mode === 'passthru';
+      if (other !== id && request.bridge === bridge && isAlone) {
+        const message = `bridge ${bridge} has ${other}, and one of both is of mode passthru`;
+        throw new SwitchError('IN_USE', message, { hint: 'name another bridge' });
       }
     }
   }

@@ -22,6 +22,7 @@ import { nativeCall, SwitchError } from '../errors.js';
 import { formatMac, parseMac } from '../mac.js';
 import { native } from '../native.js';
 import { attachFileText } from './attach-file.js';
+import type { AttachmentMode } from './attachment.js';
 import type { Attachment } from './attachments.js';
 
 export const usualMtu = 1500;
@@ -50,8 +51,8 @@ export function prepare({ request }: Attachment): void {
 /** The switch's port; undefined: there is none. */
 export function portOptions(attachment: Attachment): PortOptions | undefined {
   const { request, mac, secret } = attachment;
-  const { bridge, mtu = usualMtu, socket = '', device = '', port } = request;
-  const common = { bridge, mtu, ...port };
+  const { bridge, mtu = usualMtu, socket = '', device = '', mode, port } = request;
+  const common = { bridge, mtu, ...optionsOf(mode), ...port };
   switch (request.kind) {
     case 'memif': {
       const { role = 'server', queues, ringSize, bufferSize, owner, group } = request;
@@ -70,6 +71,10 @@ export function portOptions(attachment: Attachment): PortOptions | undefined {
     case 'vf':
       return request.holder === 'switch' ? { ...common, kind: 'vf', device } : undefined;
   }
+}
+
+function optionsOf(mode: AttachmentMode = 'bridge'): Pick<PortOptions, 'isolated' | 'vepa'> {
+  return mode === 'private' ? { isolated: true } : mode === 'vepa' ? { vepa: true } : {};
 }
 
 /** What is made when the port is there. */

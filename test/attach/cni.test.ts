@@ -216,6 +216,59 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
     expect(existsSync(socket)).toBe(false);
   });
 
+  test('what runtimes ask for by capability: mac, ips, bandwidth; ports belong to portmap', async () => {
+    const host = await CniHost.start();
+    const pod = new Namespace();
+    const call = { container: 'able', netns: path(pod) };
+    const runtimeConfig = {
+      Mac: '02:00:00:00:00:77',
+      ips: ['10.90.0.7/24', 'fd00:90::7/64'],
+      bandwidth: { ingressRate: 8_000_000, ingressBurst: 1_600_000, EgressRate: '16000000' },
+    };
+    const conf = host.conf({ kind: 'kernel', ipam: undefined, runtimeConfig, mode: 'vepa' });
+    const { json } = await host.plugin('ADD', conf, call);
+    expect(json).toMatchObject({
+      interfaces: [{ mac: '02:00:00:00:00:77' }],
+      ips: [{ address: '10.90.0.7/24' }, { address: 'fd00:90::7/64' }],
+    });
+    expect(pod.exec('ip', 'address', 'show', 'net1')).toMatch(/10\.90\.0\.7\/24/);
+    expect(await host.ports()).toMatchObject([
+      { vepa: true, rateLimit: { rx: { bits: 16e6, burst: 100 }, tx: { bits: 8e6, burst: 200 } } },
+    ]);
+    expect((await host.plugin('CHECK', { ...conf, prevResult: json }, call)).json).toEqual({});
+    expect((await host.plugin('DEL', conf, call)).status).toBe(0);
+    const PortMappings = [{ HostPort: 80, ContainerPort: 80, Protocol: 'tcp' }];
+    const refused = await host.plugin('ADD', host.conf({ runtimeConfig: { PortMappings } }), call);
+    expect([refused.json.code, refused.json.msg]).toEqual([
+      2,
+      'portMappings are not supported; chain the plugin portmap behind it, and declare the capability there',
+    ]);
+    const none = host.conf({ runtimeConfig: { portMappings: [] } });
+    expect((await host.plugin('ADD', none, call)).status).toBe(0);
+    expect((await host.plugin('DEL', none, call)).status).toBe(0);
+    expect(await host.left()).toEqual(nothing);
+  });
+
+  test('mode passthru: the bridge is one container’s alone', async () => {
+    const host = await CniHost.start();
+    const pod = new Namespace();
+    const [one, two] = ['one', 'two'].map((container) => ({ container, netns: path(pod) }));
+    const alone = host.conf({ mode: 'passthru' });
+    expect((await host.plugin('ADD', alone, one)).status).toBe(0);
+    for (const conf of [host.conf(), alone]) {
+      const { json } = await host.plugin('ADD', conf, two);
+      expect([json.code, json.msg]).toEqual([
+        100,
+        expect.stringMatching(/bridge blue has .*passthru/),
+      ]);
+    }
+    expect((await host.plugin('DEL', alone, one)).status).toBe(0);
+    expect((await host.plugin('ADD', host.conf(), two)).status).toBe(0);
+    expect((await host.plugin('ADD', alone, one)).status).toBe(1);
+    expect((await host.plugin('DEL', host.conf(), two)).status).toBe(0);
+    expect(await host.left()).toEqual(nothing);
+  });
+
   test('100 at once, and the garbage collector takes what no runtime knows', {
     timeout: 120_000,
   }, async () => {

@@ -267,6 +267,9 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
     expect(() => create('bad', '-o', 'memswitch.brigde=x')).toThrow(
       /memswitch.brigde: unknown option; known: /,
     );
+    expect(() => create('bad', '-o', 'memswitch.mode=private,vepa')).toThrow(
+      /memswitch.mode: must be one of bridge, private, vepa, passthru, got private,vepa/,
+    );
     create('green', '--subnet', '10.88.0.0/24');
     expect(() => create('twin', '--subnet', '10.88.0.128/25')).toThrow(/meets 10\.88\.0\.0\/24/);
     expect(() => start('xyz', 'green', '--ip', '10.88.0.1')).toThrow(
@@ -287,11 +290,16 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
     }
     // An endpoint of a network that nobody has told of: the state was lost, the engine's was not.
     const socket = join(sw.home, 'x/lost.sock');
-    const Options = { 'memswitch.dir': join(sw.home, 'x'), 'memswitch.socket': 'lost' };
+    const Options = {
+      'memswitch.dir': join(sw.home, 'x'),
+      'memswitch.socket': 'lost',
+      'memswitch.mode': 'private',
+    };
     const made = await sw.call('NetworkDriver.CreateEndpoint', { ...unknown, Options });
     expect(made.body).toEqual({ Interface: { MacAddress: expect.stringMatching(/^.[26ae]:/) } });
     const again = await sw.call('NetworkDriver.CreateEndpoint', { ...unknown, Options });
     expect(again.body).toEqual(made.body);
+    expect(await sw.get('/v1/ports')).toMatchObject([{ isolated: true }]);
     const told = await sw.call('NetworkDriver.EndpointOperInfo', unknown);
     expect(told.body.Value).toMatchObject({
       'memswitch.socket': socket,

@@ -110,13 +110,16 @@ function parseArgs(text: string): Map<string, string> {
   return new Map(pairs.filter((m) => m !== null).map(([, key = '', value = '']) => [key, value]));
 }
 
+/** Runtimes differ in how they write keys: portMappings, or PortMappings. */
+export function lowerKeys(given: unknown): Record<string, unknown> {
+  const entries = typeof given === 'object' && given !== null ? Object.entries(given) : [];
+  return Object.fromEntries(entries.map(([key, value]) => [key.toLowerCase(), value]));
+}
+
 /** What may be given in several places: the runtime's capabilities, CNI_ARGS, `args.cni`, the configuration itself. */
 export function asked({ conf, args }: Call, name: string): unknown {
-  const lower = new Map(
-    Object.entries(conf.runtimeConfig ?? {}).map(([key, value]) => [key.toLowerCase(), value]),
-  );
   return (
-    lower.get(name.toLowerCase()) ??
+    lowerKeys(conf.runtimeConfig)[name.toLowerCase()] ??
     args.get(name.toUpperCase()) ??
     conf.args?.cni?.[name] ??
     conf[name]

@@ -5,11 +5,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AttachmentKind, AttachmentRequest } from '../attachment.js';
-import { asked, type Call, type NetConf } from './call.js';
+import { type AttachmentKind, type AttachmentRequest, attachmentModes } from '../attachment.js';
+import { asked, type Call, lowerKeys, type NetConf } from './call.js';
 import { CniFailure, codes } from './failure.js';
 
 const usualFolder = '/run/memswitch/pods';
+/** What a rate limit of the switch lets pass at once. */
+const longestBurstMs = 10_000;
 /** sun_path has 108 bytes, with the NUL that ends it. */
 const longestPath = 107;
 
@@ -31,6 +33,7 @@ export function idOf(network: string, container: string, interface_: string): st
 
 export function requestOf(call: Call): AttachmentRequest {
   const { conf } = call;
+  refusePorts(asked(call, 'portMappings'));
   const host = userspaceOf(conf);
   const kind = kindOf(conf, host);
   const request: AttachmentRequest = {
@@ -49,8 +52,20 @@ export function requestOf(call: Call): AttachmentRequest {
     const device = asked(call, 'deviceID');
     request.device = text(device, 'deviceID', /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/);
     request.holder = choice(conf.holder ?? 'pod', 'holder', ['pod', 'switch']);
+    if (request.holder === 'pod' && (request.port || request.mode)) {
+      const what = 'bandwidth, mode and port need a port of the switch';
+      throw new CniFailure(codes.unsupported, `${what}: give the vf the "holder" switch`);
+    }
   }
   return request;
+}
+
+/** Whoever declares the capability for us expects them to work. */
+function refusePorts(mappings: unknown): void {
+  if (Array.isArray(mappings) && mappings.length > 0) {
+    const hint = 'chain the plugin portmap behind it, and declare the capability there';
+    throw new CniFailure(codes.unsupported, `portMappings are not supported; ${hint}`);
+  }
 }
 
 function kindOf(conf: NetConf, host: Userspace | undefined): AttachmentKind {
@@ -83,15 +98,40 @@ function bridgeOf(conf: NetConf, host: Userspace | undefined): string {
 function options(call: Call): Partial<AttachmentRequest> {
   const { conf } = call;
   const [mac, mtu] = [asked(call, 'mac'), asked(call, 'mtu')];
-  const { queues, ringSize, bufferSize, port } = conf;
+  const { queues, ringSize, bufferSize, mode } = conf;
+  const port = portOf(call);
   return {
     ...(mac !== undefined && { mac: text(mac, 'mac', /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i) }),
     ...(mtu !== undefined && { mtu: number(mtu, 'mtu', 68, 65_517) }),
     ...(queues !== undefined && { queues: number(queues, 'queues', 1, 256) }),
     ...(ringSize !== undefined && { ringSize: number(ringSize, 'ringSize', 2, 16_384) }),
     ...(bufferSize !== undefined && { bufferSize: number(bufferSize, 'bufferSize', 64, 65_535) }),
-    ...(port !== undefined && { port: port as Record<string, unknown> }),
+    ...(mode !== undefined && { mode: choice(mode, 'mode', attachmentModes) }),
+    ...(port !== undefined && { port }),
   };
+}
+
+/** Further options of the switch's port; the runtime's own limit takes the place of the configuration's. */
+function portOf(call: Call): Record<string, unknown> | undefined {
+  const port = call.conf.port as Record<string, unknown> | undefined;
+  const rateLimit = rateLimitOf(asked(call, 'bandwidth'));
+  return rateLimit ? { ...port, rateLimit } : port;
+}
+
+/**
+ * The convention `bandwidth` (CNI conventions, capabilities): bits a second and bits at once, as the container sees them: what
+ * comes in to it leaves by our port.
+ */
+function rateLimitOf(given: unknown): object | undefined {
+  const bandwidth = lowerKeys(given);
+  const limit = (way: 'ingress' | 'egress') => {
+    const rate = number(bandwidth[`${way}rate`] ?? 0, `bandwidth.${way}Rate`, 0, 1e12);
+    const bits = number(bandwidth[`${way}burst`] ?? 0, `bandwidth.${way}Burst`, 0, 1e15);
+    const burst = Math.min(Math.max(Math.ceil((1000 * bits) / rate), 1), longestBurstMs);
+    return rate === 0 ? undefined : { bits: rate, ...(bits > 0 && { burst }) };
+  };
+  const [rx, tx] = [limit('egress'), limit('ingress')];
+  return rx || tx ? { ...(rx && { rx }), ...(tx && { tx }) } : undefined;
 }
 
 /** The switch serves the socket unless the configuration says otherwise: `host.memif.role` is the switch's own. */

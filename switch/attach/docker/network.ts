@@ -8,7 +8,13 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { SwitchError } from '../../errors.js';
 import type { Switch } from '../../switch.js';
-import type { AttachmentKind, AttachmentRequest, AttachmentStatus } from '../attachment.js';
+import {
+  type AttachmentKind,
+  type AttachmentMode,
+  type AttachmentRequest,
+  type AttachmentStatus,
+  attachmentModes,
+} from '../attachment.js';
 import type { Attachments } from '../attachments.js';
 import { Store } from '../store.js';
 import type { Handler } from './server.js';
@@ -124,6 +130,7 @@ export class NetworkDriver {
       gateway6: bare(IPv6Data?.[0]?.Gateway),
     };
     kindOf(options);
+    modeOf(options['memswitch.mode'] ?? 'bridge');
     if (!this.#sw.bridges().some(({ name }) => name === network.bridge)) {
       await this.#sw.addBridge(network.bridge);
     }
@@ -191,7 +198,7 @@ export class NetworkDriver {
     const kind = kindOf({ 'memswitch.kind': option('kind') });
     const { Address, AddressIPv6, MacAddress } = Interface ?? {};
     const mtu = option('mtu') ?? network.options['com.docker.network.driver.mtu'];
-    const [owner, group, queues] = [option('owner'), option('group'), option('queues')];
+    const [owner, group, queues, mode] = ['owner', 'group', 'queues', 'mode'].map(option);
     return {
       network: prefix + NetworkID,
       container: EndpointID,
@@ -205,23 +212,16 @@ export class NetworkDriver {
       ...(owner !== undefined && { owner: whole(owner, 'owner') }),
       ...(group !== undefined && { group: whole(group, 'group') }),
       ...(queues !== undefined && { queues: whole(queues, 'queues') }),
-      ...(option('isolated') === 'true' && { port: { isolated: true } }),
+      ...(mode !== undefined && { mode: modeOf(mode) }),
     };
   }
 }
 
 const prefix = 'docker:';
 
-const networkOptions = [
-  'bridge',
-  'kind',
-  'mtu',
-  'folder',
-  'owner',
-  'group',
-  'queues',
-  'isolated',
-].map((name) => `memswitch.${name}`);
+const networkOptions = ['bridge', 'kind', 'mtu', 'folder', 'owner', 'group', 'queues', 'mode'].map(
+  (name) => `memswitch.${name}`,
+);
 
 type OptionOf = (name: string) => string | undefined;
 
@@ -247,6 +247,15 @@ function kindOf({ 'memswitch.kind': kind = 'memif' }: Record<string, string | un
     throw new SwitchError('INVALID', `memswitch.kind: must be memif or kernel, got ${kind}`);
   }
   return kind satisfies AttachmentKind;
+}
+
+function modeOf(text: string): AttachmentMode {
+  const found = attachmentModes.find((it) => it === text);
+  if (!found) {
+    const known = attachmentModes.join(', ');
+    throw new SwitchError('INVALID', `memswitch.mode: must be one of ${known}, got ${text}`);
+  }
+  return found;
 }
 
 function whole(text: string, what: string): number {
