@@ -100,6 +100,12 @@ uint64_t read_number(const std::filesystem::path& path) {
   return number;
 }
 
+std::string read_text(const std::filesystem::path& path) {
+  std::string word;
+  std::ifstream(path) >> word;
+  return word;
+}
+
 // Of all sizes, free now.
 uint64_t free_huge_kb() {
   uint64_t sum = 0;
@@ -142,6 +148,11 @@ std::vector<std::string> arguments() {
       "-d",
       driver_path("mempool_ring"),
   };
+  // Virtual addresses for hardware too, which an IOMMU translates: memory is of one piece then (control/buffers.cc). DPDK
+  // chooses them where there is one; without, hardware is driven only where the administrator has said so.
+  if (read_text("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode") != "Y") {
+    list.emplace_back("--iova-mode=va");
+  }
   // No files, and no other process.
   if (free_huge_kb() < kLeastHuge_kb) {
     list.insert(list.end(), {"--no-shconf", "--no-huge", "-m", kOrdinaryMemory_mb});

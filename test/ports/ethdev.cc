@@ -324,6 +324,24 @@ TEST("a flooded frame is copied for each device, and its own buffer goes home") 
   bench.expect_balance();
 }
 
+TEST("a device's buffers lie one behind the other, in one piece of memory") {
+  Bench bench;
+  rte_mempool* const pool = bench.add().pool;
+  struct Extent {
+    uintptr_t first = UINTPTR_MAX;
+    uintptr_t last = 0;
+  } extent;
+  const auto note = [](rte_mempool*, void* all, void* buffer, unsigned) {
+    auto& so_far = *static_cast<Extent*>(all);
+    so_far.first = std::min(so_far.first, reinterpret_cast<uintptr_t>(buffer));
+    so_far.last = std::max(so_far.last, reinterpret_cast<uintptr_t>(buffer));
+  };
+  EXPECT_EQ(rte_mempool_obj_iter(pool, note, &extent), pool->size);
+  EXPECT_EQ(pool->nb_mem_chunks, 1);
+  const size_t size = pool->header_size + pool->elt_size + pool->trailer_size;
+  EXPECT_EQ(extent.last - extent.first, (pool->size - 1) * size);
+}
+
 TEST(
     "when a device's buffers are used up, frames to it are dropped: no_buffer; afterwards all is "
     "as before") {
