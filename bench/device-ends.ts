@@ -27,13 +27,13 @@ export class DeviceEnds {
   readonly interfaces: string[];
   readonly #recording: string;
 
-  constructor(ends: End[], size: number, { folder }: Place) {
+  constructor(ends: End[], size: number, { folder }: Place, mtu = 1500) {
     this.ends = ends;
     this.#recording = join(folder, 'replay.pcap');
     if (ends.includes('replay')) {
       writeFileSync(this.#recording, recording(size));
     }
-    this.interfaces = ends.map((end) => (end === 'af_xdp' ? makePair() : ''));
+    this.interfaces = ends.map((end) => (end === 'af_xdp' ? makePair(mtu) : ''));
   }
 
   /** The kernel's own count of what came out of the far end of the pair; undefined where there is none. */
@@ -42,6 +42,11 @@ export class DeviceEnds {
     return name === undefined
       ? undefined
       : Number(readFileSync(`/sys/class/net/${name}p/statistics/rx_packets`, 'utf8'));
+  }
+
+  /** Where a load that speaks to the device by the kernel may sit. */
+  farEnds(): string[] {
+    return this.interfaces.filter((name) => name !== '').map((name) => `packet:${name}p`);
   }
 
   /** DPDK's arguments for the device at an end. */
@@ -64,12 +69,12 @@ export class DeviceEnds {
   }
 }
 
-function makePair(): string {
+function makePair(mtu: number): string {
   const name = `bx${process.pid}${made++}`;
   run('ip', ['link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`]);
   for (const end of [name, `${name}p`]) {
     writeFileSync(`/proc/sys/net/ipv6/conf/${end}/disable_ipv6`, '1');
-    run('ip', ['link', 'set', end, 'up']);
+    run('ip', ['link', 'set', end, 'up', 'mtu', String(mtu)]);
   }
   return name;
 }

@@ -1,9 +1,10 @@
 // A kernel interface as a load's port: AF_PACKET with both rings in shared memory, past the queueing discipline; as
-// cheap as the kernel lets a program be. Offers what Peer offers. Receives only our own EtherType, so that whatever
-// else the kernel says on the wire (IPv6 solicitations) is nobody's frame.
+// cheap as the kernel lets a program be. Offers what Peer offers. Receives only one EtherType, so that whatever else the
+// kernel says on the wire (IPv6 solicitations) is nobody's frame; or ETH_P_ALL.
 #pragma once
 
 #include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <sys/mman.h>
@@ -20,11 +21,12 @@ namespace memswitch::bench {
 class PacketSocket {
  public:
   // `largest` frame, in bytes.
-  PacketSocket(const std::string& interface, uint32_t largest)
+  PacketSocket(const std::string& interface, uint32_t largest, uint16_t protocol = kEtherType)
       : slot_bytes_(largest > 1900 ? 16384 : 2048),
         socket_(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)) {
     set(PACKET_VERSION, TPACKET_V2, interface);
     set(PACKET_QDISC_BYPASS, 1, interface);
+    set(PACKET_IGNORE_OUTGOING, 1, interface);
     const tpacket_req ring{.tp_block_size = slot_bytes_ * 16,
                            .tp_block_nr = kSlots / 16,
                            .tp_frame_size = slot_bytes_,
@@ -36,7 +38,7 @@ class PacketSocket {
         ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, socket_.get(), 0);
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
-    address.sll_protocol = htons(kEtherType);
+    address.sll_protocol = htons(protocol);
     address.sll_ifindex = static_cast<int>(::if_nametoindex(interface.c_str()));
     if (memory == MAP_FAILED ||
         ::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {

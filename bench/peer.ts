@@ -17,6 +17,8 @@ export interface Topology {
   addresses: number;
   /** Longest frame, in bytes without checksum. */
   largest: number;
+  /** Port 1 is in no bridge: it is the underlay of a VXLAN tunnel that is (tunnel.ts). */
+  tunnel?: boolean;
   /** What is at the two ports; default: the load's memif at all. */
   ends?: [End, End];
   /** How a switch that knows better than to spin waits for frames. */

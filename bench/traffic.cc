@@ -2,18 +2,19 @@
 // its time of leaving, when asked), reads each arriving frame's first bytes; copies no payload, so it costs as little as
 // a load can. Peer `unmoved` of the harness tells how little: what this program reaches when nobody copies at all.
 //
-//   traffic [--cpu N] [--ring 1024] [--queues 1] [--largest 2048] [--active N] ENDPOINT…
+//   traffic [--cpu N] [--ring 1024] [--queues 1] [--largest 2048] [--active N] [--tunnel] ENDPOINT…
 //
 // ENDPOINT is memif:SOCKET[,ID] or packet:INTERFACE, all of one kind; the first N (default: all) move frames, the others
-// only are attached. Each line on standard input is a command, answered by one line of JSON:
+// only are attached. With --tunnel the second is the other end of a VXLAN tunnel, and may be of the other kind. Each line on standard input is a command, answered by one line of JSON:
 //
 //   announce addresses=1                                 each receiver tells where its addresses are, each sender its one
-//   run seconds=0.1 size=64|imix pattern=one-way|both-ways|flood addresses=1 rate=0 stamp=0 warm=0
+//   run seconds=0.1 size=64|imix pattern=one-way|back|both-ways|flood addresses=1 rate=0 stamp=0 warm=0
 //                                                        frames a second; 0: as many as the rings take
 //   wake count=100 pause=0.02                            single frames after pauses (seconds), and how long each took
 #include <getopt.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <map>
@@ -24,6 +25,7 @@
 #include "bench/histogram.h"
 #include "bench/packet_socket.h"
 #include "bench/peer.h"
+#include "bench/tunnel_end.h"
 
 using namespace memswitch;
 using bench::die;
@@ -37,6 +39,7 @@ struct Options {
   uint16_t queues = 1;
   uint32_t largest = 2048;
   size_t active = 0;
+  bool tunnel = false;
   std::vector<std::string> endpoints;
 };
 
@@ -56,7 +59,8 @@ void pin(uint32_t cpu) {
 Options parse(int argc, char** argv) {
   static const option kLong[] = {{"cpu", 1, nullptr, 'c'},    {"ring", 1, nullptr, 'r'},
                                  {"queues", 1, nullptr, 'q'}, {"largest", 1, nullptr, 'l'},
-                                 {"active", 1, nullptr, 'a'}, {nullptr, 0, nullptr, 0}};
+                                 {"active", 1, nullptr, 'a'}, {"tunnel", 0, nullptr, 't'},
+                                 {nullptr, 0, nullptr, 0}};
   Options o;
   for (int c = 0; (c = ::getopt_long(argc, argv, "", kLong, nullptr)) != -1;) {
     switch (c) {
@@ -74,6 +78,9 @@ Options parse(int argc, char** argv) {
         break;
       case 'a':
         o.active = number(optarg);
+        break;
+      case 't':
+        o.tunnel = true;
         break;
       default:
         std::exit(2);
@@ -141,8 +148,8 @@ constexpr uint64_t kMaxDebt = 1024;  // frames
 template <typename Port>
 class Traffic {
  public:
-  Traffic(std::vector<std::unique_ptr<Port>> ports, size_t active)
-      : ports_(std::move(ports)), active_(active) {
+  Traffic(std::vector<std::unique_ptr<Port>> ports, size_t active, bool tunnel)
+      : ports_(std::move(ports)), active_(active), far_(tunnel ? ports_.at(1).get() : nullptr) {
     const auto start = Clock::now();
     const uint64_t ticks = __rdtsc();
     while (Clock::now() - start < std::chrono::milliseconds(10)) {
@@ -267,6 +274,10 @@ class Traffic {
       return;
     }
     for (size_t i = 0; i + 1 < active_; i += 2) {
+      if (pattern == "back") {
+        lane(i + 1, i);
+        continue;
+      }
       lane(i, i + 1);
       if (pattern == "both-ways") {
         lane(i + 1, i);
@@ -357,14 +368,18 @@ class Traffic {
     const Lane<Port> to = lane;
     const uint32_t* const order = order_.data();
     const size_t steps = order_.size();
+    const bool wrapped = &port == far_;
     size_t next = next_;
     size_t size = size_;
     port.look();
     uint32_t sent = 0;
     for (; sent < burst; ++sent) {
-      std::byte* frame = port.claim(sizes_[size]);
+      std::byte* frame = port.claim(sizes_[size] + (wrapped ? bench::TunnelEnd::kHeaders : 0));
       if (frame == nullptr) {
         break;
+      }
+      if (wrapped) {
+        frame = tunnel_end_.wrap(frame, sizes_[size]);
       }
       const uint64_t first = to.destination | uint64_t{order[next]} << 24 | to.source << 48;
       std::memcpy(frame, &first, 8);
@@ -386,10 +401,15 @@ class Traffic {
     uint32_t arrived = 0;
     const uint64_t now = kStamped ? __rdtsc() : 0;
     for (Port* port : sinks_) {
-      port->receive([&](const std::byte* frame, uint32_t) {
+      const uint32_t headers = port == far_ ? bench::TunnelEnd::kHeaders : 0;
+      port->receive([&](const std::byte* outer, uint32_t length) {
+        const std::byte* const frame = outer + headers;
         uint64_t middle = 0;
         std::memcpy(&middle, frame + 8, 8);
         bool ours = (middle >> 32 & 0xffff) == kType;
+        if (!ours && port == far_) {
+          tunnel_end_.answer(*port, outer, length);
+        }
         if constexpr (kStamped) {
           uint64_t then = 0;
           std::memcpy(&then, frame + 16, 8);
@@ -467,6 +487,8 @@ class Traffic {
 
   std::vector<std::unique_ptr<Port>> ports_;
   size_t active_;
+  Port* const far_;  // at the other end of a tunnel; null: there is none
+  const bench::TunnelEnd tunnel_end_;
   double ns_per_tick_ = 1;
   std::vector<Lane<Port>> lanes_;
   std::vector<Port*> sinks_;
@@ -490,17 +512,39 @@ std::unique_ptr<bench::Peer> attach_memif(const std::string& place, const Option
   return std::make_unique<bench::Peer>(place.substr(0, comma), client);
 }
 
+// One kind or the other, which costs a branch a call: where the underlay of a tunnel is another kind than what is inside.
+class EitherPort {
+ public:
+  explicit EitherPort(std::unique_ptr<bench::Peer> memif) : memif_(std::move(memif)) {}
+  explicit EitherPort(std::unique_ptr<bench::PacketSocket> socket) : socket_(std::move(socket)) {}
+
+  void look() { memif_ ? memif_->look() : socket_->look(); }
+  std::byte* claim(uint32_t length) {
+    return memif_ ? memif_->claim(length) : socket_->claim(length);
+  }
+  void flush() { memif_ ? memif_->flush() : socket_->flush(); }
+  bool taken() { return memif_ ? memif_->taken() : socket_->taken(); }
+  template <typename Visit>
+  uint32_t receive(Visit visit) {
+    return memif_ ? memif_->receive(visit) : socket_->receive(visit);
+  }
+
+ private:
+  std::unique_ptr<bench::Peer> memif_;
+  std::unique_ptr<bench::PacketSocket> socket_;
+};
+
 template <typename Port, typename Attach>
 [[noreturn]] void serve(const Options& options, Attach attach) {
   std::vector<std::unique_ptr<Port>> ports;
   const auto start = Clock::now();
   for (const std::string& endpoint : options.endpoints) {
-    ports.push_back(attach(endpoint.substr(endpoint.find(':') + 1)));
+    ports.push_back(attach(endpoint));
   }
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   std::printf("{\"ports\":%zu,\"seconds\":%.6f}\n", ports.size(), seconds);
   std::fflush(stdout);
-  Traffic<Port> traffic(std::move(ports), options.active);
+  Traffic<Port> traffic(std::move(ports), options.active, options.tunnel);
   for (std::string text; std::getline(std::cin, text); std::fflush(stdout)) {
     std::istringstream line(text);
     std::string command;
@@ -523,11 +567,28 @@ template <typename Port, typename Attach>
 
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
-  if (!options.endpoints.empty() && options.endpoints[0].starts_with("packet:")) {
-    serve<bench::PacketSocket>(options, [&](const std::string& interface) {
-      return std::make_unique<bench::PacketSocket>(interface, options.largest);
-    });
+  const auto is_packet = [](const std::string& endpoint) {
+    return endpoint.starts_with("packet:");
+  };
+  const auto place = [](const std::string& endpoint) {
+    return endpoint.substr(endpoint.find(':') + 1);
+  };
+  const auto open = [&](const std::string& endpoint) {
+    const uint16_t protocol = options.tunnel ? ETH_P_ALL : bench::kEtherType;
+    return std::make_unique<bench::PacketSocket>(place(endpoint), options.largest, protocol);
+  };
+  const auto attach = [&](const std::string& endpoint) {
+    return attach_memif(place(endpoint), options);
+  };
+  const auto packets = std::count_if(options.endpoints.begin(), options.endpoints.end(), is_packet);
+  if (packets == 0) {
+    serve<bench::Peer>(options, attach);
   }
-  serve<bench::Peer>(options,
-                     [&](const std::string& place) { return attach_memif(place, options); });
+  if (packets == static_cast<ptrdiff_t>(options.endpoints.size())) {
+    serve<bench::PacketSocket>(options, open);
+  }
+  serve<EitherPort>(options, [&](const std::string& endpoint) {
+    return is_packet(endpoint) ? std::make_unique<EitherPort>(open(endpoint))
+                               : std::make_unique<EitherPort>(attach(endpoint));
+  });
 }

@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Running, Topology } from './peer.js';
 import { built, Program } from './programs.js';
+import { tunnelHeaders } from './tunnel.js';
 
 /** `receive`: nothing is sent; what comes is taken. */
-export type Pattern = 'one-way' | 'both-ways' | 'flood' | 'receive';
+export type Pattern = 'one-way' | 'back' | 'both-ways' | 'flood' | 'receive';
 
 export interface RunOptions {
   seconds: number;
@@ -64,9 +65,14 @@ export class Traffic {
     }
   }
 
-  private constructor({ endpoints, queues }: Running, { active, largest }: Topology, cpu: number) {
+  private constructor({ endpoints, queues }: Running, topology: Topology, cpu: number) {
+    const { active, tunnel } = topology;
+    const largest = topology.largest + (tunnel ? tunnelHeaders : 0);
     const options = { cpu, queues, active, largest };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    if (tunnel) {
+      args.push('--tunnel');
+    }
     this.#program = new Program(built('traffic'), [...args, ...endpoints]);
     const { stdout } = this.#program.child;
     if (stdout === null) {

@@ -5,6 +5,7 @@ import { version } from '../../switch/status.js';
 import { DeviceEnds, replayed } from '../device-ends.js';
 import type { Peer, Place, Running, Topology } from '../peer.js';
 import { Program, range, root, run } from '../programs.js';
+import { tunnel } from '../tunnel.js';
 
 export const memswitch: Peer = builtIn(root, 'memswitch', version);
 
@@ -41,7 +42,8 @@ function cannot({ forwarding, ports }: Topology): string | undefined {
 
 async function start(cli: string, topology: Topology, place: Place): Promise<Running> {
   const api = join(place.folder, 'api.sock');
-  const ends = topology.ends && new DeviceEnds(topology.ends, topology.largest, place);
+  const mtu = topology.tunnel ? tunnel.mtu : undefined;
+  const ends = topology.ends && new DeviceEnds(topology.ends, topology.largest, place, mtu);
   const file = join(place.folder, 'config.json');
   writeFileSync(file, JSON.stringify(configuration(topology, place, ends)));
   const args = [cli, 'run', '--config', file, '--api', api];
@@ -49,9 +51,12 @@ async function start(cli: string, topology: Topology, place: Place): Promise<Run
   await program.until(() => program.output.includes('memswitch ready'));
   const show = ['show', 'ports', 'p1', '--json', '--api', api];
   return {
-    endpoints: range(topology.ports)
-      .filter((id) => (ends?.ends[id] ?? 'memif') === 'memif')
-      .map((id) => `memif:${join(place.folder, 'msw.sock')},${id}`),
+    endpoints: [
+      ...range(topology.ports)
+        .filter((id) => (ends?.ends[id] ?? 'memif') === 'memif')
+        .map((id) => `memif:${join(place.folder, 'msw.sock')},${id}`),
+      ...(topology.tunnel && ends ? ends.farEnds() : []),
+    ],
     ...(ends?.ends[1] !== 'memif' &&
       ends && {
         arrived: async () =>
@@ -81,7 +86,10 @@ function configuration(topology: Topology, { folder, switchCpu }: Place, ends?: 
         return { kind: 'ethdev', devargs: ends?.devargs(id) };
     }
   };
-  const port = (id: number) => [`p${id}`, { ...options(id), bridge: 'b' }];
+  const port = (id: number) => {
+    const bridge = topology.tunnel && id === 1 ? 'underlay' : 'b';
+    return [`p${id}`, { ...options(id), bridge }];
+  };
   return {
     workers: [{ cpu: switchCpu }],
     polling: topology.polling,
@@ -89,10 +97,21 @@ function configuration(topology: Topology, { folder, switchCpu }: Place, ends?: 
       b: {
         // Both ends' addresses.
         macLimit: Math.min(topology.addresses * topology.active + 1000, 4_000_000),
-        ...(ends && { static: { [replayed.destination]: 'p1' } }),
+        ...(ends && !topology.tunnel && { static: { [replayed.destination]: 'p1' } }),
         learn: topology.forwarding !== 'cross-connect',
       },
+      ...(topology.tunnel && { underlay: {} }),
     },
-    ports: Object.fromEntries(range(topology.ports).map(port)),
+    ports: {
+      ...Object.fromEntries(range(topology.ports).map(port)),
+      ...(topology.tunnel && { vx: tunnelPort() }),
+    },
   };
+}
+
+function tunnelPort() {
+  const { vni, local, remote, mtu } = tunnel;
+  const { address, prefix, mac } = local;
+  const way = { underlay: 'p1', local: address, prefix, mac, remotes: [remote], pathMtu: mtu };
+  return { kind: 'vxlan', bridge: 'b', vni, ...way };
 }

@@ -5,6 +5,7 @@ import { DeviceEnds } from '../device-ends.js';
 import { freeHugePages } from '../huge-pages.js';
 import type { Peer, Place, Topology } from '../peer.js';
 import { Program, range, run } from '../programs.js';
+import { tunnel } from '../tunnel.js';
 
 const vswitchd = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk';
 const schema = '/usr/share/openvswitch/vswitch.ovsschema';
@@ -41,7 +42,8 @@ export const ovs: Peer = {
       : 'needs a flow for each address and keeps 200,000 at most';
   },
   async start(topology, place) {
-    const ends = topology.ends && new DeviceEnds(topology.ends, topology.largest, place);
+    const mtu = topology.tunnel ? tunnel.mtu : undefined;
+    const ends = topology.ends && new DeviceEnds(topology.ends, topology.largest, place, mtu);
     const database = await startDatabase(place);
     const control = new Control(place);
     control.configure(place);
@@ -54,19 +56,25 @@ export const ovs: Peer = {
     try {
       await program.until(() => existsSync(join(place.folder, 'vswitchd.ctl')));
       control.addBridge(topology);
+      if (topology.tunnel) {
+        control.addTunnel(program.pid);
+      }
       for (const name of ends?.interfaces.filter((interface_) => interface_ !== '') ?? []) {
         run('ip', ['link', 'set', name, 'netns', String(program.pid)]);
         run('nsenter', ['-t', String(program.pid), '-n', 'ip', 'link', 'set', name, 'up']);
       }
       for (const port of range(topology.ports).filter((one) => !isLoad(one))) {
-        control.addDevice(port, ends?.devargs(port) ?? '');
+        control.addDevice(port, ends?.devargs(port) ?? '', topology);
       }
       const sockets = range(topology.ports)
         .filter(isLoad)
-        .map((port) => control.addPort(port, place));
+        .map((port) => control.addPort(port, place, topology));
       await program.until(() => sockets.every(existsSync), 40);
       return {
-        endpoints: sockets.map((path) => `memif:${path}`),
+        endpoints: [
+          ...sockets.map((path) => `memif:${path}`),
+          ...(topology.tunnel && ends ? ends.farEnds() : []),
+        ],
         // Its threads transmit on queue ids of their own: with one queue everything ends in ovs_tx_failure_drops.
         queues: 2,
         ...(ends?.ends[1] !== 'memif' &&
@@ -105,6 +113,16 @@ async function startDatabase(place: Place): Promise<Program> {
   return database;
 }
 
+const underlay = 'br-phy';
+
+function bridgeOf(port: number, topology: Topology): string {
+  return topology.tunnel && port === 1 ? underlay : 'br0';
+}
+
+function mtuRequest({ tunnel: tunnelled }: Topology): string[] {
+  return tunnelled ? [`mtu_request=${tunnel.mtu}`] : [];
+}
+
 /** ovs-vsctl, at our database. */
 class Control {
   readonly #place: Place;
@@ -134,7 +152,7 @@ class Control {
   }
 
   /** Returns the socket. */
-  addPort(port: number, { folder }: Place): string {
+  addPort(port: number, { folder }: Place, topology: Topology): string {
     const socket = join(folder, `${port}.sock`);
     const place = `socket=${socket},socket-abstract=no`;
     const devargs = `net_memif${port},role=server,id=0,${place},rsize=10,bsize=2048`;
@@ -142,21 +160,35 @@ class Control {
     this.#vsctl(
       '--no-wait',
       'add-port',
-      'br0',
+      bridgeOf(port, topology),
       `p${port}`,
       '--',
       'set',
       'Interface',
       `p${port}`,
       ...options,
+      ...mtuRequest(topology),
     );
     return socket;
   }
 
-  addDevice(port: number, devargs: string): void {
-    const options = ['type=dpdk', `options:dpdk-devargs="${devargs}"`];
+  addDevice(port: number, devargs: string, topology: Topology): void {
+    const options = ['type=dpdk', `options:dpdk-devargs="${devargs}"`, ...mtuRequest(topology)];
+    const bridge = bridgeOf(port, topology);
     const name = `p${port}`;
-    this.#vsctl('add-port', 'br0', name, '--', 'set', 'Interface', name, ...options);
+    this.#vsctl('add-port', bridge, name, '--', 'set', 'Interface', name, ...options);
+  }
+
+  /** The underlay is a bridge of its own, whose interface has the tunnel's address: there OVS finds its way. */
+  addTunnel(pid: number): void {
+    const { vni, local, remote, mtu } = tunnel;
+    const bridge = ['datapath_type=netdev', `other_config:hwaddr="${local.mac}"`];
+    this.#vsctl('add-br', underlay, '--', 'set', 'bridge', underlay, ...bridge);
+    const options = ['type=vxlan', `options:key=${vni}`, `options:remote_ip=${remote}`];
+    this.#vsctl('add-port', 'br0', 'vx0', '--', 'set', 'Interface', 'vx0', ...options);
+    const ip = (...args: string[]) => run('nsenter', ['-t', String(pid), '-n', 'ip', ...args]);
+    ip('addr', 'add', `${local.address}/${local.prefix}`, 'dev', underlay);
+    ip('link', 'set', underlay, 'up', 'mtu', String(mtu));
   }
 
   /** Frames that left by a port, as it tells itself. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { freeHugePages } from '../huge-pages.js';
 import type { Peer, Place, Topology } from '../peer.js';
 import { onPath, Program, range, run } from '../programs.js';
+import { tunnel } from '../tunnel.js';
 
 const wantedPages = 300;
 
@@ -11,9 +12,12 @@ export const vpp: Peer = {
   name: 'vpp',
   what: 'VPP: a bridge domain that learns (`cross-connect`: l2 xconnect) of memif interfaces, one polling worker',
   version: () => run('vpp', ['--version']).trim(),
-  missing({ ports }) {
+  missing({ ports, ends }) {
     if (!onPath('vpp')) {
       return 'vpp is not installed';
+    }
+    if (ends !== undefined) {
+      return 'measured over memif only';
     }
     if (process.getuid?.() !== 0) {
       return 'needs root';
@@ -60,12 +64,14 @@ buffers { buffers-per-numa 65536 page-size ${pages} }
 plugins {
   plugin default { disable }
   plugin memif_plugin.so { enable }
+  plugin vxlan_plugin.so { enable }
 }
 `;
 }
 
 /** Interface memif N+1/0 on a socket of its own is port N. What an older VPP might not know comes last. */
-function commands({ forwarding, addresses, active }: Topology, sockets: string[]): string {
+function commands(topology: Topology, sockets: string[]): string {
+  const { forwarding, addresses, active } = topology;
   const name = (port: number) => `memif${port + 1}/0`;
   const made = sockets.flatMap((socket, port) => [
     `create memif socket id ${port + 1} filename ${socket}`,
@@ -73,7 +79,8 @@ function commands({ forwarding, addresses, active }: Topology, sockets: string[]
     `set interface mtu packet 9216 ${name(port)}`,
     `set interface state ${name(port)} up`,
   ]);
-  const joined = sockets.map((_, port) =>
+  const bridged = topology.tunnel ? sockets.slice(0, 1) : sockets;
+  const joined = bridged.map((_, port) =>
     forwarding === 'cross-connect'
       ? `set interface l2 xconnect ${name(port)} ${name(port ^ 1)}`
       : `set interface l2 bridge ${name(port)} 1`,
@@ -85,5 +92,16 @@ function commands({ forwarding, addresses, active }: Topology, sockets: string[]
       ? []
       : [`set bridge-domain learn-limit 1 ${2 * addresses * active + 1000}`];
   const polling = sockets.map((_, port) => `set interface rx-mode ${name(port)} polling`);
-  return [...made, ...bridge, ...joined, ...limit, ...polling, ''].join('\n');
+  const end = topology.tunnel ? tunnelEnd(name(1)) : [];
+  return [...made, ...bridge, ...joined, ...end, ...limit, ...polling, ''].join('\n');
+}
+
+function tunnelEnd(underlay: string): string[] {
+  const { vni, local, remote } = tunnel;
+  return [
+    `set interface mac address ${underlay} ${local.mac}`,
+    `set interface ip address ${underlay} ${local.address}/${local.prefix}`,
+    `create vxlan tunnel src ${local.address} dst ${remote} vni ${vni} instance 0`,
+    'set interface l2 bridge vxlan_tunnel0 1',
+  ];
 }

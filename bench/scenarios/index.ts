@@ -7,6 +7,7 @@ import { memory } from './memory.js';
 import { noDrop } from './no-drop.js';
 import { attach, crowded, scrape } from './scale.js';
 import * as throughput from './throughput.js';
+import { tunnels } from './tunnels.js';
 
 export const scenarios: Scenario[] = [
   throughput.bridge,
@@ -26,4 +27,5 @@ export const scenarios: Scenario[] = [
   idle,
   wake,
   ...devices,
+  ...tunnels,
 ];

@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Lane } from '../../bench/lane.js';
 import { crossing } from '../../bench/peers/crossing.js';
+import { memswitch } from '../../bench/peers/memswitch.js';
 import { standardTopology } from '../../bench/scenario.js';
 
 async function crossed(ports = 2): Promise<Lane> {
@@ -27,6 +28,22 @@ test.each([
   const { sent, received, late } = await traffic.run({ seconds: 0.02, ...load });
   expect(sent).toBeGreaterThan(0);
   expect(received + late).toBe(sent);
+});
+
+test('what is sent arrives through a tunnel, each way, whole', async () => {
+  const topology = { ...standardTopology, tunnel: true };
+  const contender = { label: 'memswitch', peer: memswitch, topology };
+  const lane = await Lane.start(contender, { load: 0, switch: 1 });
+  onTestFinished(() => lane.stop());
+  lane.running.resume();
+  await lane.traffic.announce(1);
+  for (const pattern of ['one-way', 'back'] as const) {
+    // Slow enough for full rings to lose nothing.
+    const load = { seconds: 0.1, size: 'imix', rate: 2000, pattern };
+    const { sent, received, late } = await lane.traffic.run(load);
+    expect(sent).toBeGreaterThan(0);
+    expect(received + late).toBe(sent);
+  }
 });
 
 test('all pairs of many ports move frames', async () => {
