@@ -91,7 +91,8 @@ try {
     [`statistics of ${portCount} ports`]: () => sw.statistics(),
     [`rates of ${portCount} ports`]: () => sw.rates(before),
     [`status of ${portCount} ports`]: () => sw.ports(),
-    [`metrics of ${portCount} ports, as text`]: () => metrics.pieces(),
+    [`metrics of ${portCount} ports, as text`]: () => metrics.text(),
+    [`metrics of ${portCount} ports, by gzip`]: () => metrics.text('gzip'),
     [`list of ${addressCount} addresses`]: () => sw.macs(),
     [`check of a configuration of ${portCount} ports`]: () => checkConfiguration(options),
   };

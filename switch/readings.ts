@@ -3,6 +3,7 @@
  * finds that out: a look at 1,000 ports takes a tenth of a millisecond; by `Switch.ports()`, with objects and bigints, 8 ms.
  */
 import type { Port } from '../ports/index.js';
+import type { WorkerCounters } from './counters.js';
 import { type NativeSwitch, native } from './native.js';
 
 /** A port as its labels name it. */
@@ -77,4 +78,6 @@ export interface Readings {
   dropped: readonly number[];
   /** Addresses by bridge. */
   macs: ReadonlyMap<string, number>;
+  /** By their number. */
+  workers: ReadonlyMap<number, WorkerCounters>;
 }

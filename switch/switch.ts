@@ -446,7 +446,9 @@ export class Switch {
       const gone = this.#ports.gone;
       const dropped = gone.map((count, reason) => count + numbers.drops(allPorts, reason));
       const macs = new Map(this.#bridges.names().map((name) => [name, this.#bridges.macs(name)]));
-      return { generation, ports, moved, numbers, dropped, macs };
+      const inService = [...this.#workers.options().keys()];
+      const workers = new Map(inService.map((worker) => [worker, this.#counters.worker(worker)]));
+      return { generation, ports, moved, numbers, dropped, macs, workers };
     };
   }
 

@@ -30,6 +30,7 @@ const targets: Target[] = [
   ...rate('bridge', '1518', large),
   ...rate('addresses-1000000', '64', { vpp: 4, 'memswitch, 2 addresses': 0.4 }),
   { scenario: 'latency-50', variant: '64', metric: 'p99', against: 'testpmd-io', bound: 1 },
+  { scenario: 'scrape', variant: '64', metric: 'cost to the worker', bound: 1 },
   { scenario: 'scrape', variant: '64', metric: 'cost to the rate', bound: 1 },
 ];
 

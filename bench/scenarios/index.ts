@@ -5,7 +5,8 @@ import { idle, wake } from './idle.js';
 import { latencies } from './latency.js';
 import { memory } from './memory.js';
 import { noDrop } from './no-drop.js';
-import { attach, crowded, scrape } from './scale.js';
+import { attach, crowded } from './scale.js';
+import { scrape } from './scrape.js';
 import * as throughput from './throughput.js';
 import { tunnels } from './tunnels.js';
 

@@ -162,6 +162,7 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
   record.workers = options.workers;
   record.station = options.station;
   ids_[id] = true;
+  ++membership_;
   record.port->senders = workers_.in_service();
   shared_.ports[id].store(record.port.get());
   Bridge& home = *record.bridge;
@@ -360,6 +361,7 @@ void Switch::forget_port(PortId id, const std::shared_ptr<Bridge>& bridge) {
   devices_.forget(id);
   auto gone = std::make_shared<Record>(std::move(ports_.at(id)));
   ports_.erase(id);
+  ++membership_;
   gone->port->bridge.store(nullptr);
   shared_.ports[id].store(nullptr);
   captures_.forget(id);
@@ -401,18 +403,21 @@ std::vector<PortState> Switch::port_states() {
   return states;
 }
 
-std::vector<PortBrief> Switch::port_briefs() {
+void Switch::each_port(const std::function<void(const PortBrief&)>& visit) {
   const Guard guard(lock_);
-  std::vector<PortBrief> briefs;
-  briefs.reserve(ports_.size());
   for (const auto& [id, record] : ports_) {
-    briefs.push_back({.id = id,
-                      .link = is_up(id, record),
-                      .is_device = devices_.contains(id),
-                      .attaches = record.attaches,
-                      .protocol_errors = record.protocol_errors});
+    visit({.id = id,
+           .link = is_up(id, record),
+           .is_device = devices_.contains(id),
+           .attaches = record.attaches,
+           .refusals = record.refusals,
+           .protocol_errors = record.protocol_errors});
   }
-  return briefs;
+}
+
+uint64_t Switch::membership() {
+  const Guard guard(lock_);
+  return membership_;
 }
 
 namespace {
@@ -638,6 +643,7 @@ void Switch::detached(PortId id, const std::string& reason) {
 void Switch::refused(PortId id, const memif::Reason& reason) {
   Record& record = ports_.at(id);
   ++record.protocol_errors[static_cast<size_t>(reason.fault)];
+  ++record.refusals;
   record.last_error = reason.text;
   tell_({.kind = Event::Kind::kProtocolError,
          .port = id,

@@ -68,13 +68,14 @@ struct PortState {
   DeviceStatistics statistics{};        // of the device
 };
 
-// What a scrape asks of a port, without a text.
+// What a scrape asks of a port, without a text and without a copy.
 struct PortBrief {
-  PortId id = kNoPort;
-  bool link = false;
-  bool is_device = false;
-  uint32_t attaches = 0;
-  FaultCounts protocol_errors{};
+  PortId id;
+  bool link;
+  bool is_device;
+  uint32_t attaches;
+  uint64_t refusals;  // all of the next
+  const FaultCounts& protocol_errors;
 };
 
 struct Event {
@@ -109,7 +110,9 @@ class Switch final : private MemifOwner {
   Status set_polling(PortId port, std::optional<Polling> polling);
   Status remove_port(PortId port);
   std::vector<PortState> port_states();
-  std::vector<PortBrief> port_briefs();
+  void each_port(const std::function<void(const PortBrief&)>& visit);
+  // Another number when ports came or went.
+  uint64_t membership();
 
   using Visit = std::function<void(const MacTable::Entry& entry, uint16_t age_s)>;
   Status each_mac(uint16_t bridge, const Visit& visit);
@@ -186,6 +189,7 @@ class Switch final : private MemifOwner {
     memif::PeerCredentials credentials;
     std::string last_error;
     uint32_t attaches = 0;
+    uint64_t refusals = 0;
     FaultCounts protocol_errors{};
   };
 
@@ -235,7 +239,8 @@ class Switch final : private MemifOwner {
   Captures captures_;
   Mirrors mirrors_{workers_};
   std::map<PortId, Record> ports_;
-  std::vector<bool> ids_ = std::vector<bool>(kMaxPorts);     // in use, or not yet reclaimed
+  std::vector<bool> ids_ = std::vector<bool>(kMaxPorts);  // in use, or not yet reclaimed
+  uint64_t membership_ = 1;
   std::map<std::pair<uint16_t, PortId>, bool> limits_told_;  // this second; by bridge and port
   uint64_t lost_told_ = 0;                                   // notices
   uint64_t losses_seen_ = 0;                                 // of regions, in the whole process

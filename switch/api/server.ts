@@ -129,21 +129,20 @@ const noHeaders = {
 function addStreams(server: FastifyInstance, sw: Switch, document: object): void {
   server.get('/openapi.json', () => document);
   const metrics = new Metrics(sw);
-  server.get('/metrics', async (_request, reply) => {
-    const pieces = await metrics.pieces();
-    reply.hijack();
-    reply.raw.writeHead(200, {
-      'content-type': metrics.contentType,
-      'content-length': pieces.reduce((length, piece) => length + piece.length, 0),
-    });
-    reply.raw.cork();
-    for (const piece of pieces) {
-      reply.raw.write(piece);
+  server.get('/metrics', async (request, reply) => {
+    reply.headers({ 'content-type': metrics.contentType, vary: 'accept-encoding' });
+    if (takesGzip(request.headers['accept-encoding'])) {
+      return reply.header('content-encoding', 'gzip').send(await metrics.text('gzip'));
     }
-    reply.raw.end();
+    return reply.send(await metrics.text());
   });
   const streams = new EventStreams(sw);
   server.get('/events', (request, reply) => streams.serve(request, reply));
+}
+
+/** RFC 9110, 12.5.3; without `*`, which nobody sends alone. */
+function takesGzip(accepted: string | string[] = ''): boolean {
+  return /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/i.test(String(accepted));
 }
 
 type Saved = () => Promise<void>;

@@ -3,16 +3,18 @@
  * are many, and made by ports.ts; the others by prom-client.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { burstBounds, type WorkerCounters } from '../counters.js';
 import type { MirrorStatus } from '../mirrors.js';
 import { native } from '../native.js';
 import type { Readings } from '../readings.js';
-import type { WorkerStatus } from '../status.js';
 import type { Switch } from '../switch.js';
 import type { RemoteStatus, TunnelStatus } from '../tunnels.js';
 import { PortMetrics } from './ports.js';
+import { Block, gzip, plain } from './text.js';
 
 type Labels = Record<string, string | number>;
 type Value = [labels: Labels, value: bigint | number];
+type Workers = () => [worker: number, counters: WorkerCounters][];
 
 export class Metrics {
   readonly #registry = new Registry();
@@ -23,9 +25,8 @@ export class Metrics {
 
   constructor(sw: Switch) {
     this.#readings = this.#once(sw.reader());
-    const workers = this.#once(() => sw.workers());
     const tunnels = this.#once(() => sw.tunnels());
-    workerMetrics(this.#registry, workers);
+    workerMetrics(this.#registry, () => [...this.#readings().workers]);
     tunnelMetrics(this.#registry, tunnels);
     deviceMetrics(this.#registry, this.#readings, sw);
     switchMetrics(this.#registry, this.#readings);
@@ -41,15 +42,16 @@ export class Metrics {
   }
 
   /**
-   * All metrics as they are now, in Prometheus' text format 0.0.4, in pieces: most of them are kept from scrape to scrape, and
-   * putting a megabyte together would take as long as all else.
+   * All metrics as they are now, in Prometheus' text format 0.0.4.
+   * @param encoding what they are sent in; gzip costs less, both here and at the other end.
    */
-  async pieces(): Promise<readonly Buffer[]> {
+  async text(encoding: 'gzip' | 'identity' = 'identity'): Promise<Buffer> {
     for (const forget of this.#forget) {
       forget();
     }
-    const ports = this.#ports.text(this.#readings());
-    return [...ports, Buffer.from(await this.#registry.metrics())];
+    const ports = this.#ports.blocks(this.#readings());
+    const blocks = [...ports, new Block(await this.#registry.metrics())];
+    return encoding === 'gzip' ? gzip(blocks) : plain(blocks);
   }
 
   /** All metrics of one scrape are made of one reading. */
@@ -97,10 +99,10 @@ function deviceMetrics(registry: Registry, readings: () => Readings, sw: Switch)
   });
 }
 
-function workerMetrics(registry: Registry, workers: () => WorkerStatus[]): void {
-  const perWorker = (name: string, help: string, read: (worker: WorkerStatus) => bigint) =>
+function workerMetrics(registry: Registry, workers: Workers): void {
+  const perWorker = (name: string, help: string, read: (counters: WorkerCounters) => bigint) =>
     counter(registry, `memswitch_worker_${name}_total`, help, () =>
-      workers().map((worker): Value => [{ worker: worker.worker }, read(worker)]),
+      workers().map(([worker, counters]): Value => [{ worker }, read(counters)]),
     );
   perWorker('busy_cycles', 'Cycles spent on frames', ({ busyCycles }) => busyCycles);
   perWorker('idle_cycles', 'Cycles spent looking for frames', ({ idleCycles }) => idleCycles);
@@ -176,9 +178,9 @@ const burstFrames = { name: 'memswitch_worker_burst_frames', help: 'Frames in a 
 
 /** Sizes of bursts, which the workers put into buckets themselves: prom-client's own would want every burst told. */
 class BurstHistogram extends Histogram {
-  readonly #workers: () => WorkerStatus[];
+  readonly #workers: Workers;
 
-  constructor(workers: () => WorkerStatus[]) {
+  constructor(workers: Workers) {
     super({ ...burstFrames, registers: [] });
     this.#workers = workers;
   }
@@ -190,12 +192,12 @@ class BurstHistogram extends Histogram {
   }
 }
 
-function bucketValues({ worker, burstSizes, frames, bursts }: WorkerStatus) {
+function bucketValues([worker, { burstSizes, frames, bursts }]: ReturnType<Workers>[number]) {
   const { name } = burstFrames;
   let below = 0n;
-  const buckets = burstSizes.map((size) => {
-    below += size.bursts;
-    return value(`${name}_bucket`, { worker, le: size.frames }, below);
+  const buckets = burstSizes.map((ofSize, index) => {
+    below += ofSize;
+    return value(`${name}_bucket`, { worker, le: burstBounds[index] ?? 0 }, below);
   });
   return [
     ...buckets,

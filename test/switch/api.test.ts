@@ -3,6 +3,7 @@ import { lstatSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { toJson } from '../../switch/api/json.js';
@@ -13,6 +14,7 @@ interface Answer {
   status: number;
   text: string;
   type: string | undefined;
+  encoding: string | undefined;
 }
 
 interface Operation {
@@ -35,13 +37,13 @@ function call(
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = request({ socketPath, method, path, headers }, (reply) => {
-      let text = '';
-      reply.on('data', (part) => {
-        text += part;
-      });
+      const parts: Buffer[] = [];
+      reply.on('data', (part) => parts.push(part));
       reply.on('end', () => {
-        const type = reply.headers['content-type'];
-        resolve({ status: reply.statusCode ?? 0, text, type });
+        const { 'content-type': type, 'content-encoding': encoding } = reply.headers;
+        const bytes = Buffer.concat(parts);
+        const text = (encoding === 'gzip' ? gunzipSync(bytes) : bytes).toString();
+        resolve({ status: reply.statusCode ?? 0, text, type, encoding });
       });
     });
     sent.on('error', reject);
@@ -229,6 +231,18 @@ test('metrics have the names and labels of the design', async () => {
   expect(text).toContain('# TYPE memswitch_worker_burst_frames histogram');
   expect(text).toMatch(/^memswitch_worker_burst_frames_bucket\{worker="0",le="\+Inf"\} 0$/m);
   expect(text).toMatch(/^memswitch_worker_burst_frames_count\{worker="0"\} 0$/m);
+});
+
+test.each([
+  ['gzip', 'gzip'],
+  ['deflate, gzip;q=0.5', 'gzip'],
+  ['gzip;q=0', undefined],
+  ['br', undefined],
+])('metrics asked for with %s come as %s', async (accepted, encoding) => {
+  const { api } = await served();
+  const answer = await call(api, 'GET', '/metrics', undefined, { 'accept-encoding': accepted });
+  expect(answer.encoding).toBe(encoding);
+  expect(lintMetrics(answer.text)).toEqual([]);
 });
 
 describe('the socket', () => {

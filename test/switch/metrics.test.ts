@@ -1,5 +1,6 @@
 /** The metrics: their format, and that they are the switch's counters at every moment, however lines are kept. */
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { Switch } from 'memswitch';
 import { describe, expect, test } from 'vitest';
 import { Metrics } from '../../switch/metrics/index.js';
@@ -14,7 +15,7 @@ async function started() {
 }
 
 async function textOf(metrics: Metrics): Promise<string> {
-  return Buffer.concat(await metrics.pieces()).toString();
+  return (await metrics.text()).toString();
 }
 
 /** Every value of a metric by the values of its labels. */
@@ -34,9 +35,8 @@ test('are what promtool accepts, and each port and reason is what the switch cou
     // A load that stands still: one scrape and one list are of the same counters.
     const text = await textOf(metrics);
     expect(lintMetrics(text), what).toEqual([]);
-    expect((await textOf(other)).split('\nmemswitch_worker')[0], what).toBe(
-      text.split('\nmemswitch_worker')[0],
-    );
+    const zipped = gunzipSync(await other.text('gzip')).toString();
+    expect(zipped.split('\nmemswitch_worker')[0], what).toBe(text.split('\nmemswitch_worker')[0]);
     const ports = sw.ports();
     const by = (read: (port: (typeof ports)[number]) => number) =>
       Object.fromEntries(ports.map((port) => [`${port.name} memif ${port.bridge}`, read(port)]));
@@ -77,6 +77,29 @@ test('are what promtool accepts, and each port and reason is what the switch cou
   await compare('removed');
   await sw.addPort('web', memif(sockets.web));
   await compare('there again, with counters from zero');
+});
+
+test('by gzip say the same: whatever changed is sent as it is, and is compressed once it stays', async () => {
+  const { sw, sockets } = await started();
+  await using _ = sw;
+  for (let n = 0; n < 200; ++n) {
+    await sw.addPort(`p${n}`, memif(`${sockets.web}.${n}`));
+  }
+  const ports = (text: string) => text.split('# HELP memswitch_mac_entries')[0];
+  const metrics = new Metrics(sw);
+  const sizes: number[] = [];
+  for (let scrape = 0; scrape < 12; ++scrape) {
+    const text = await metrics.text();
+    const zipped = await metrics.text('gzip');
+    expect(ports(gunzipSync(zipped).toString())).toBe(ports(text.toString()));
+    sizes.push(zipped.length / text.length);
+  }
+  expect(sizes.at(0)).toBeGreaterThan(1);
+  expect(sizes.at(-1)).toBeLessThan(0.2);
+  await sw.setPort('p100', { bridge: 'red' });
+  expect(gunzipSync(await metrics.text('gzip')).toString()).toContain(
+    'memswitch_port_rx_frames_total{port="p100",kind="memif",bridge="red"} 0\n',
+  );
 });
 
 describe('drops', () => {
