@@ -86,6 +86,9 @@ template <uint32_t kWidth>
 // What follows the snapshot in a frame of more than one line: from the first line's end on, exactly to the frame's end.
 // The last line may overlap those before it, and the first, which the caller writes afterwards: what was looked at is
 // what is delivered.
+//
+// Not by non-temporal stores: a receiver that looks at no more than headers gets 1.42 times as many frames of 512 bytes and
+// 1.15 times of 1,518; one that reads what it got, as any real one, 1.03 and 0.86 times, of IMIX 0.95 times.
 template <uint32_t kWidth>
 [[gnu::always_inline]] inline void copy_rest(std::byte* to, const std::byte* from,
                                              uint32_t length) {

@@ -51,7 +51,8 @@ inline bool is_plain(const Descriptor& d, uint16_t region) {
 namespace {
 
 // Frames of one descriptor each, all in the region of the first, as nearly all are: from `slots` on, at most `most`.
-// Stops before the first that is something else. A loop of its own, so that all it needs stays in registers.
+// Stops before the first that is something else. A loop of its own, so that all it needs stays in registers. (Four
+// descriptors checked at once by AVX-512: 0.97 times as many frames one way, as many both ways. One by one it stays.)
 [[gnu::noinline]] uint32_t receive_plain(Descriptor* slots, uint32_t most, uint16_t region,
                                          const RegionView& view, Frame* frames) {
   std::byte* const base = view.base;
