@@ -384,6 +384,11 @@ export interface NativeSwitch {
   readPorts(rows: Float64Array): Uint32Array;
 
   macs(bridge: number, filter: NativeMacFilter): NativeMacTable;
+  /**
+   * Learns again what macs() told before a restart; ages are seconds up to now. Passes over what is known, too old, or behind no
+   * port of the bridge or a tunnel; returns how many were learned.
+   */
+  relearn(bridge: number, entries: BigUint64Array, ages: Uint16Array, vlans: Uint16Array): number;
   /** Once for each VLAN that it is known in. */
   findMac(bridge: number, mac: bigint): { port: number; age: number; vlan: number }[];
   /** Adds or replaces a static address; `remote` is the one of a tunnel's remotes it is behind, '' = none. */

@@ -25,6 +25,7 @@ import { nameEvent } from './name-event.js';
 import { type NativeEvent, type NativeSwitch, native, type Placement } from './native.js';
 import { type PortChanges, type PortStatus, Ports } from './ports.js';
 import { allPorts, type PortLabels, PortReadings, type Readings } from './readings.js';
+import { LearnedAddresses } from './state/learned.js';
 import { type Rates, ratesBetween, type Sample, type Statistics } from './statistics.js';
 import {
   type Drop,
@@ -67,6 +68,7 @@ export class Switch {
   readonly #bridges: Bridges;
   readonly #ports: Ports;
   readonly #macs: Macs;
+  readonly #learned: LearnedAddresses;
   readonly #tunnels: Tunnels;
   readonly #captures: Captures;
   readonly #mirrors: Mirrors;
@@ -113,6 +115,7 @@ export class Switch {
     this.#bridges = new Bridges(this.#native);
     this.#ports = new Ports(this.#native, this.#bridges, this.#counters);
     this.#macs = new Macs(this.#native, this.#bridges, this.#ports);
+    this.#learned = new LearnedAddresses(this.#native, this.#bridges, this.#ports);
     this.#tunnels = new Tunnels(this.#native, this.#ports);
     this.#captures = new Captures(this.#native, this.#ports);
     this.#mirrors = new Mirrors(this.#native, this.#ports);
@@ -173,6 +176,14 @@ export class Switch {
    */
   restore(live: Running): Error[] {
     return this.#open().#applier.restore(live);
+  }
+
+  /**
+   * Learned addresses, to be kept over a restart.
+   * @internal
+   */
+  get learned(): LearnedAddresses {
+    return this.#learned;
   }
 
   /**

@@ -67,6 +67,7 @@ Napi::Function SwitchObject::define(Napi::Env env) {
                          InstanceMethod<&SwitchObject::port_states>("portStates"),
                          InstanceMethod<&SwitchObject::read_ports>("readPorts"),
                          InstanceMethod<&SwitchObject::macs>("macs"),
+                         InstanceMethod<&SwitchObject::relearn>("relearn"),
                          InstanceMethod<&SwitchObject::find_mac>("findMac"),
                          InstanceMethod<&SwitchObject::add_static_mac>("addStaticMac"),
                          InstanceMethod<&SwitchObject::remove_mac>("removeMac"),
@@ -241,6 +242,24 @@ Napi::Value SwitchObject::macs(const Napi::CallbackInfo& info) {
   table.Set("vlans", vlan_array);
   table.Set("total", total);
   return table;
+}
+
+Napi::Value SwitchObject::relearn(const Napi::CallbackInfo& info) {
+  const auto entries = info[1].As<Napi::BigUint64Array>();
+  const auto ages = info[2].As<Napi::Uint16Array>();
+  const auto vlans = info[3].As<Napi::Uint16Array>();
+  if (ages.ElementLength() != entries.ElementLength() ||
+      vlans.ElementLength() != entries.ElementLength()) {
+    throw Napi::TypeError::New(info.Env(), "entries, ages and vlans: must be of one length");
+  }
+  std::vector<MacTable::Entry> kept(entries.ElementLength());
+  for (size_t i = 0; i < kept.size(); ++i) {
+    const uint64_t entry = entries[i];
+    kept[i] = {.mac = with_vlan(mac_of_number(entry >> 16), std::min(uint16_t{vlans[i]}, kMaxVlan)),
+               .port = static_cast<PortId>(entry),
+               .seen = ages[i]};
+  }
+  return Napi::Number::New(info.Env(), switch_->relearn(bridge_number(info[0]), kept));
 }
 
 Napi::Value SwitchObject::find_mac(const Napi::CallbackInfo& info) {

@@ -31,6 +31,7 @@ class SwitchObject final : public Napi::ObjectWrap<SwitchObject> {
   Napi::Value port_states(const Napi::CallbackInfo& info);
   Napi::Value read_ports(const Napi::CallbackInfo& info);
   Napi::Value macs(const Napi::CallbackInfo& info);
+  Napi::Value relearn(const Napi::CallbackInfo& info);
   Napi::Value find_mac(const Napi::CallbackInfo& info);
   void add_static_mac(const Napi::CallbackInfo& info);
   Napi::Value remove_mac(const Napi::CallbackInfo& info);

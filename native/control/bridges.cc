@@ -78,6 +78,24 @@ bool Bridges::remove_mac(Bridge& bridge, Mac mac) {
   return true;
 }
 
+bool Bridges::relearn(Bridge& bridge, Mac mac, Port& port, uint16_t age) {
+  const uint16_t limit = bridge.ageing.load();
+  MacTable::Entry known;
+  if ((limit != 0 && age > limit) || bridge.macs.look(mac, known)) {
+    return false;
+  }
+  const auto seen = static_cast<MacTable::Age>(shared_.clock.load() - age);
+  const auto learn = [&] {
+    return bridge.macs.learn(mac, bridge.macs.hash_in_vlan(mac), port.id(), port.macs, seen).result;
+  };
+  MacTable::Learned result = learn();
+  // A poll thread changes the same bucket just now.
+  for (int i = 0; result == MacTable::Learned::kBusy && i < 100; ++i) {
+    result = learn();
+  }
+  return result == MacTable::Learned::kAdded;
+}
+
 uint32_t Bridges::flush(Bridge& bridge, PortId port, Which which) {
   uint32_t count = 0;
   bridge.macs.sweep(

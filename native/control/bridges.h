@@ -36,6 +36,8 @@ class Bridges {
 
   Status add_static(Bridge& bridge, Mac mac, PortId port);
   bool remove_mac(Bridge& bridge, Mac mac);
+  // An address that was learned `age` seconds ago. False where it is known, too old, or has no room.
+  bool relearn(Bridge& bridge, Mac mac, Port& port, uint16_t age);
   enum class Which { kLearned, kAll };
   // Of one port, or of all with kNoPort.
   uint32_t flush(Bridge& bridge, PortId port, Which which);

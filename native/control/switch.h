@@ -117,6 +117,9 @@ class Switch final : private MemifOwner {
   using Visit = std::function<void(const MacTable::Entry& entry, uint16_t age_s)>;
   Status each_mac(uint16_t bridge, const Visit& visit);
   Status find_mac(uint16_t bridge, Mac mac, const Visit& visit);
+  // Learns again what was learned before a restart; `seen` is seconds since each was. What is known, too old, or behind no
+  // port of the bridge is passed over, and so is what is behind a tunnel: its remote was learned with it. Returns how many.
+  uint32_t relearn(uint16_t bridge, std::span<const MacTable::Entry> kept);
   // `remote`: the one of a tunnel's remotes behind which the address is.
   // In a bridge of VLANs the address has its VLAN above it; without one it is that of the port's untagged frames.
   Status add_static_mac(uint16_t bridge, Mac mac, PortId port,

@@ -11,9 +11,10 @@ import type { Configuration } from '../config/check.js';
 import { checkConfiguration } from '../config/check.js';
 import type { Change, Running } from '../config/difference.js';
 import { parseConfiguration, readText } from '../config/parse.js';
-import type { SwitchError } from '../errors.js';
+import { SwitchError } from '../errors.js';
 import type { SwitchEvent } from '../events.js';
 import { native } from '../native.js';
+import { LearnedStore } from '../state/learned-store.js';
 import { StateStore } from '../state/store.js';
 import { Switch } from '../switch.js';
 import { describeChanges } from './changes.js';
@@ -24,6 +25,8 @@ export interface DaemonOptions extends RemoteOptions {
   config?: string;
   api?: string;
   state?: string;
+  /** With `state`: learned addresses too. */
+  keepLearned?: boolean;
   /** Socket that Docker Engine finds the plugin by; true: in the usual place. */
   docker?: string | true;
   logLevel?: Level;
@@ -47,6 +50,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
   const kept = attachmentFolder(options, api);
   const attachments = await Attachments.open(sw, join(kept, 'attachments'));
+  const learned = keepLearned(options, sw, log);
   const save = () => beginning.save(sw, (port) => attachments.find(port) !== undefined);
   await save();
   const more = attachmentRoutes(attachments);
@@ -74,7 +78,28 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     await docker?.close();
     await server.close();
     await save();
+    await learned?.end();
   }
+}
+
+/** After the ports are there: addresses are behind them. */
+function keepLearned(options: DaemonOptions, sw: Switch, log: Log): LearnedStore | undefined {
+  if (!options.keepLearned) {
+    return undefined;
+  }
+  if (options.state === undefined) {
+    throw new SwitchError('INVALID', '--keep-learned: there is no folder to keep them in', {
+      hint: 'name one with --state',
+    });
+  }
+  const store = new LearnedStore(options.state, sw.learned);
+  try {
+    store.restore();
+  } catch (error) {
+    log.failure(error);
+  }
+  store.begin((error) => log.failure(error));
+  return store;
 }
 
 /**

@@ -10,7 +10,7 @@ import { basename, dirname, join } from 'node:path';
 let written = 0;
 
 /** For its owner only: configurations hold secrets. */
-export async function writeAtomically(path: string, text: string): Promise<void> {
+export async function writeAtomically(path: string, text: string | Uint8Array): Promise<void> {
   const fresh = join(dirname(path), `.${basename(path)}.${process.pid}.${written++}.new`);
   try {
     await onDisk(fresh, 'wx', (file) => file.writeFile(text));

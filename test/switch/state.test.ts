@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MacList } from 'memswitch';
 import { describe, expect, test } from 'vitest';
+import { Client } from '../../switch/cli/client.js';
 import { sweepUnfinished } from '../../switch/state/atomic-file.js';
-import { daemon, folder, memswitch, root, until } from './support.js';
+import { begin, daemon, folder, loadPair, memswitch, root, until } from './support.js';
 
 test('a file that is written atomically is whole after each of 200 SIGKILLs, and nothing that was said is lost', {
   timeout: 120_000,
@@ -60,12 +61,13 @@ async function place() {
     return done.stdout;
   };
   const args = ['--config', config as string, '--state', state as string];
-  const start = () => daemon(args, api as string);
+  const start = (...more: string[]) => daemon([...args, ...more], api as string);
   const names = async (what: string) =>
     (JSON.parse(await run(`show ${what} --json`)) as { name: string }[]).map(({ name }) => name);
   const write = (text: string) => writeFileSync(config as string, text);
   return {
     path,
+    api: api as string,
     state: state as string,
     config: config as string,
     socket,
@@ -170,6 +172,95 @@ ports: { web: { kind: memif, bridge: blue, socket: ${socket('web')}, secret: hus
     expect(await names('ports')).toEqual([]);
     again.child.kill('SIGTERM');
     expect((await again.end).stderr).toMatch(/^memswitch: port "pod": .*\/nowhere/);
+  });
+});
+
+describe('learned addresses, where they are kept', () => {
+  /** Its file is written every ten seconds, and the machine may be busy. */
+  const patienceMs = 40_000;
+
+  /** Of a daemon whose two clients have spoken; a third address is static. */
+  async function withTraffic() {
+    const there = await place();
+    const { socket, write, start } = there;
+    const port = (name: string) =>
+      `${name}: { kind: memif, bridge: blue, socket: ${socket(name)} }`;
+    write(`bridges: { blue: { static: { '02:00:00:00:00:03': left } } }
+ports: { ${port('left')}, ${port('right')} }`);
+    const first = await start('--keep-learned');
+    const loads = loadPair(socket('left'), socket('right'));
+    const client = new Client(there.api);
+    const links = () => client.get<{ link: string }[]>('/v1/ports');
+    const attached = async () => (await links()).every(({ link }) => link === 'up');
+    await until('both are attached', attached, patienceMs);
+    begin(...loads);
+    const learned = async () => {
+      const { macs } = await client.get<MacList>('/v1/macs?kind=learned');
+      return macs.map(({ mac, bridge, port }) => `${mac} ${bridge} ${port}`).sort();
+    };
+    const both = ['02:00:00:00:00:01 blue left', '02:00:00:00:00:02 blue right'];
+    await until('both are learned', async () => (await learned()).length === 2, patienceMs);
+    expect(await learned()).toEqual(both);
+    return { ...there, client, first, loads, learned, both, file: join(there.state, 'learned') };
+  }
+
+  test('survive a SIGKILL, and go on ageing', { timeout: 120_000 }, async () => {
+    const { client, first, file, loads, learned, both, start, socket, write } = await withTraffic();
+    await until(
+      'both are in the file',
+      () => existsSync(file) && readFileSync(file, 'latin1').includes('"macs":2'),
+      patienceMs,
+    );
+    first.child.kill('SIGKILL');
+    for (const child of loads) {
+      child.kill('SIGKILL');
+    }
+    await first.end;
+    const second = await start('--keep-learned');
+    expect(await learned()).toEqual(both);
+    const { macs } = await client.get<MacList>('/v1/macs?kind=learned');
+    expect(macs.every(({ age }) => age !== null && age < 300)).toBe(true);
+    // Whose port has gone is forgotten, and whose bridge lets nothing grow that old.
+    second.child.kill('SIGTERM');
+    await second.end;
+    write(`ports: { left: { kind: memif, bridge: blue, socket: ${socket('left')} } }`);
+    const third = await start('--keep-learned');
+    expect(await learned()).toEqual(both.slice(0, 1));
+    third.child.kill('SIGTERM');
+    await third.end;
+    write(`bridges: { blue: { ageing: 1 } }
+ports: { left: { kind: memif, bridge: blue, socket: ${socket('left')} } }`);
+    await delay(1500);
+    await start('--keep-learned');
+    expect(await learned()).toEqual([]);
+  });
+
+  test('are not kept unless asked; a damaged file is told and no more', {
+    timeout: 120_000,
+  }, async () => {
+    const { first, file, learned, start } = await withTraffic();
+    first.child.kill('SIGTERM');
+    expect(await first.end).toMatchObject({ status: 0 });
+    const kept = readFileSync(file);
+    const second = await start();
+    expect(await learned()).toEqual([]);
+    second.child.kill('SIGTERM');
+    await second.end;
+    writeFileSync(file, kept.subarray(0, -1));
+    const third = await start('--keep-learned');
+    expect(third.line).toMatch(/^memswitch ready/);
+    expect(await learned()).toEqual([]);
+    third.child.kill('SIGTERM');
+    expect((await third.end).stderr).toMatch(
+      /^memswitch: .*\/learned: \d+ bytes instead of \d+; addresses are learned anew\n$/,
+    );
+  });
+
+  test('want a folder', async () => {
+    const { line } = await daemon(['--keep-learned'], join(folder(), 'api.sock'));
+    expect(line).toBe(
+      'memswitch: --keep-learned: there is no folder to keep them in; name one with --state\n',
+    );
   });
 });
 

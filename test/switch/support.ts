@@ -105,11 +105,15 @@ export function loadPair(left: string, right: string): [ChildProcess, ChildProce
 }
 
 /** Waits until something is so; what it is stands in the message when it never is. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>) {
-  const deadline = performance.now() + 10_000;
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  patienceMs = 10_000,
+) {
+  const deadline = performance.now() + patienceMs;
   while (!(await condition())) {
     if (performance.now() > deadline) {
-      throw new Error(`not within 10 s: ${what}`);
+      throw new Error(`not within ${patienceMs / 1000} s: ${what}`);
     }
     await delay(10);
   }

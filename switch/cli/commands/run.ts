@@ -10,6 +10,7 @@ export function configure(command: Command): void {
   ])
     .option('--config <file>', 'configuration, YAML or JSON (default: one worker, nothing else)')
     .option('--state <folder>', 'keeps there what outlives a restart; default: nothing is kept')
+    .option('--keep-learned', 'with --state: learned addresses too, written every 10 seconds')
     .option(
       '--docker [socket]',
       "serves Docker's network and IPAM drivers (default: /run/docker/plugins/memswitch.sock)",
