@@ -81,8 +81,13 @@ export class Macs {
     return { total, macs };
   }
 
+  /** As they were given: a remote that a tunnel has learned for one is not part of it. */
   statics(): StaticAddress[] {
-    const { macs } = this.list({ kind: 'static', limit: native.limits.macs });
+    const filter = { port: -1, kind: 'static' as const, limit: native.limits.macs };
+    const macs = this.#bridges.names().flatMap((bridge) => {
+      const table = this.#native.macs(this.#bridges.id(bridge), filter);
+      return this.#entries(bridge, table, true);
+    });
     return macs.map(({ bridge, mac, vlan, port, remote }) => {
       const usual = vlan === null || vlan === untaggedOf(this.#ports.options(port));
       return { bridge, mac: usual ? mac : `${mac}/${vlan}`, port, remote: remote ?? undefined };
@@ -153,8 +158,12 @@ export class Macs {
     return { total: macs.length, macs: macs.slice(0, limit) };
   }
 
-  #entries(bridge: string, { entries, ages, vlans }: NativeMacTable): MacEntry[] {
-    const remotes = this.#native.remotesOf(entries);
+  #entries(
+    bridge: string,
+    { entries, ages, vlans }: NativeMacTable,
+    onlyStatic = false,
+  ): MacEntry[] {
+    const remotes = this.#native.remotesOf(entries, onlyStatic);
     return Array.from(entries).flatMap((entry, index) =>
       this.#entry(bridge, entry, vlans[index] || null, ages[index] ?? 0, remotes[index]),
     );

@@ -397,8 +397,8 @@ export interface NativeSwitch {
   removeMac(bridge: number, mac: bigint, vlan: number): boolean;
   /** Removes learned addresses (of one port, or -1 for all); returns how many. Static ones stay. */
   flushMacs(bridge: number, port: number): number;
-  /** For each of a table's entries the remote that it is behind; '' = none, or not known. */
-  remotesOf(entries: BigUint64Array): string[];
+  /** For each of a table's entries the remote that it is behind; '' = none, not known, or learned though `onlyStatic`. */
+  remotesOf(entries: BigUint64Array, onlyStatic: boolean): string[];
 
   tunnels(): NativeTunnel[];
   addRemote(port: number, address: string): void;

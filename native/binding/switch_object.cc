@@ -306,7 +306,7 @@ Napi::Value SwitchObject::remotes_of(const Napi::CallbackInfo& info) {
   }
   Napi::Array list = Napi::Array::New(info.Env(), asked.size());
   uint32_t at = 0;
-  for (const std::optional<IpAddress>& remote : switch_->remotes_of(asked)) {
+  for (const std::optional<IpAddress>& remote : switch_->remotes_of(asked, info[1].ToBoolean())) {
     list.Set(at++, remote ? remote->text() : std::string());
   }
   return list;

@@ -131,9 +131,10 @@ class Switch final : private MemifOwner {
   std::vector<TunnelStatus> tunnels();
   Status add_remote(PortId tunnel, const IpAddress& remote);
   Status remove_remote(PortId tunnel, const IpAddress& remote);
-  // The remote that each of the addresses is behind; none: not behind a tunnel, or not known.
+  // The remote that each of the addresses is behind; none: not behind a tunnel, not known, or only learned where that
+  // does not count.
   std::vector<std::optional<IpAddress>> remotes_of(
-      std::span<const std::pair<PortId, Mac>> addresses);
+      std::span<const std::pair<PortId, Mac>> addresses, bool only_static = false);
 
   Status add_worker(const WorkerOptions& options, uint16_t& number);
   Status set_worker(uint16_t number, const WorkerOptions& options);

@@ -185,12 +185,12 @@ Status Switch::remove_remote(PortId id, const IpAddress& remote) {
 }
 
 std::vector<std::optional<IpAddress>> Switch::remotes_of(
-    std::span<const std::pair<PortId, Mac>> addresses) {
+    std::span<const std::pair<PortId, Mac>> addresses, bool only_static) {
   const Guard guard(lock_);
   std::vector<std::optional<IpAddress>> remotes;
   for (const auto& [port, mac] : addresses) {
     const Tunnel* tunnel = vxlan_.find(port);
-    remotes.push_back(tunnel != nullptr ? tunnel->remote_of(mac) : std::nullopt);
+    remotes.push_back(tunnel != nullptr ? tunnel->remote_of(mac, only_static) : std::nullopt);
   }
   return remotes;
 }

@@ -126,9 +126,9 @@ uint32_t Tunnel::flush(bool statics) {
                [statics](const MacTable::Entry& entry) { return statics || !entry.is_static; });
 }
 
-std::optional<IpAddress> Tunnel::remote_of(Mac mac) const {
+std::optional<IpAddress> Tunnel::remote_of(Mac mac, bool only_static) const {
   MacTable::Entry entry;
-  if (!port_.addresses.look(mac, entry)) {
+  if (!port_.addresses.look(mac, entry) || (only_static && !entry.is_static)) {
     return std::nullopt;
   }
   const Remote& remote = port_.remotes[entry.port];

@@ -39,7 +39,7 @@ class Tunnel : public std::enable_shared_from_this<Tunnel> {
   void forget(Mac mac);
   uint32_t flush(bool statics);
   // The remote that an address is behind, if the tunnel knows.
-  [[nodiscard]] std::optional<IpAddress> remote_of(Mac mac) const;
+  [[nodiscard]] std::optional<IpAddress> remote_of(Mac mac, bool only_static = false) const;
 
   // By the bridge's ageing time, and the ways to the remotes looked at anew.
   void each_second();

@@ -122,11 +122,6 @@ function withTunnels(now: Running, wanted: Configuration, changes: Change[]): Ch
   ];
 }
 
-/** Where none is wanted, a tunnel may have learned one. */
-function isBehind(before: StaticAddress, { remote }: StaticAddress): boolean {
-  return remote === undefined || remote === before.remote;
-}
-
 function staticChanges(
   now: Running,
   wanted: Configuration,
@@ -145,7 +140,7 @@ function staticChanges(
   }
   const added = goals.flatMap((goal): Change[] => {
     const before = there.get(staticName(goal));
-    const same = before?.port === goal.port && isBehind(before, goal);
+    const same = before?.port === goal.port && before.remote === goal.remote;
     const kept = same && !lost.has(goal.port);
     const action = before && !lost.has(before.port) ? 'change' : 'add';
     const details = [`at port ${goal.port}${goal.remote ? `, remote ${goal.remote}` : ''}`];

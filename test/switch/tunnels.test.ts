@@ -62,8 +62,8 @@ test('what cannot be is refused in words', async () => {
 
 test('static addresses behind remotes in the configuration, applied as a difference', async () => {
   const mac = '02:00:00:00:00:0a';
-  const at = (remote: string) => ({
-    bridges: { blue: { static: { [mac]: { port: 'wan', remote } } } },
+  const at = (remote?: string) => ({
+    bridges: { blue: { static: { [mac]: { port: 'wan', ...(remote && { remote }) } } } },
     ports: { wan: { ...end, vni: 7, remotes: ['127.0.0.2', '127.0.0.3'] } },
   });
   await using sw = await Switch.start(at('127.0.0.2'));
@@ -75,6 +75,11 @@ test('static addresses behind remotes in the configuration, applied as a differe
     { action: 'change', what: 'static', details: ['at port wan, remote 127.0.0.3'] },
   ]);
   expect(behind()).toEqual([['wan', 'static', '127.0.0.3']]);
+  expect(await sw.apply(at())).toMatchObject([
+    { action: 'change', what: 'static', details: ['at port wan'] },
+  ]);
+  expect(behind()).toEqual([['wan', 'static', null]]);
+  expect(await sw.apply(at())).toEqual([]);
   await expect(sw.apply(at('127.0.0.4'))).rejects.toThrow(
     /bridges.blue.static.02:00:00:00:00:0a.remote: must be one of the remotes of port "wan"/,
   );

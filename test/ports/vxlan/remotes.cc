@@ -116,6 +116,13 @@ TEST("vxlan: a static address stays behind its remote, whatever is heard") {
   const auto remotes = sw.remotes_of(asked);
   EXPECT(remotes[0] == ip("127.0.0.2"));
   EXPECT(!remotes[1] && !remotes[2]);
+  // One without a remote is behind the one that was heard: known, but not given.
+  EXPECT(sw.add_static_mac(bridge, mac(8), site.t).ok());
+  three.send("127.0.0.1", with_header(7, frame(1, 8)));
+  EXPECT(site.station->expect_frame() == frame(1, 8));
+  EXPECT(sw.remotes_of(asked)[2] == ip("127.0.0.3"));
+  EXPECT(sw.remotes_of(asked, true)[0] == ip("127.0.0.2"));
+  EXPECT(!sw.remotes_of(asked, true)[2]);
   bool removed = false;
   EXPECT(sw.remove_mac(bridge, mac(9), removed).ok());
   EXPECT(removed);
