@@ -272,6 +272,7 @@
       'sources': [
         'test/native/main.cc',
         'test/ports/ethdev.cc',
+        'test/ports/vxlan/devices.cc',
       ],
     },
   ],
