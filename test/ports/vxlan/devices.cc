@@ -141,3 +141,36 @@ TEST("out of a tunnel over a device to memory: the frame is read where it lies")
   EXPECT_EQ(t.nic.used(), 0);
   t.bench.expect_balance();
 }
+
+TEST("a neighbour is asked for again after 30 s, kept while it may answer, given up in the end") {
+  TunnelBench t;
+  Memory& in = t.bench.add_memory();
+  std::atomic<uint16_t>& clock = t.bench.shared().clock;
+  t.resolve(in.queue, [&] { in.queue.waiting = {frame(2, 1)}; });
+  // What goes out when a frame is sent at that second.
+  const auto at = [&](uint16_t second) {
+    clock.store(second);
+    in.queue.waiting = {frame(2, 1)};
+    t.bench.poll(in.queue);
+    std::string out;
+    while (rte_mbuf* got = t.nic.take()) {
+      out += bytes_of(got)[13] == 0x06 ? "question " : "frame ";
+      rte_pktmbuf_free(got);
+    }
+    return out;
+  };
+  EXPECT_EQ(at(29), "frame ");
+  for (uint16_t second = 30; second <= 32; ++second) {
+    EXPECT_EQ(at(second), "question frame ");
+    EXPECT_EQ(at(second), "frame ");
+  }
+  EXPECT(t.underlay.is_resolved(TunnelBench::theirs.address));
+  EXPECT_EQ(at(33), "question ");
+  EXPECT(!t.underlay.is_resolved(TunnelBench::theirs.address));
+  EXPECT_EQ(t.bench.drops(Drop::kUnresolved), 2);
+  EXPECT_EQ(at(33), "");
+  EXPECT_EQ(at(34), "question ");
+  t.underlay.hear({vxlan::NeighborMessage::Kind::kAnswer, t.theirs, t.ours.address});
+  EXPECT_EQ(at(35), "frame ");
+  t.bench.expect_balance();
+}

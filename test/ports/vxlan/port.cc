@@ -42,6 +42,19 @@ TEST("vxlan over a port: neighbours are asked for and answered, frames go both w
   }
 }
 
+namespace {
+
+// A header over IPv4 was changed: its checksum is made anew, UDP's left out.
+void finish(Bytes& f) {
+  f[24] = f[25] = f[40] = f[41] = 0;
+  vxlan::Checksum sum;
+  sum.add(f.data() + 14, 20);
+  const uint16_t complement = sum.complement();
+  std::memcpy(f.data() + 24, &complement, sizeof complement);
+}
+
+}  // namespace
+
 TEST("vxlan over a port: what is not for the tunnel is refused with its reason") {
   struct Case {
     const char* what;
@@ -56,6 +69,16 @@ TEST("vxlan over a port: what is not for the tunnel is refused with its reason")
       {"wrong UDP checksum", [](Bytes& f) { f[40] ^= 1; }, Drop::kBadOuterChecksum},
       {"changed inside", [](Bytes& f) { f.back() ^= 1; }, Drop::kBadOuterChecksum},
       {"another VNI", [](Bytes& f) { f[48] ^= 1, f[40] = f[41] = 0; }, Drop::kUnknownVni},
+      {"a first fragment", [](Bytes& f) { f[20] |= 0x20, finish(f); }, Drop::kFragment},
+      {"a later fragment", [](Bytes& f) { f[21] = 1, finish(f); }, Drop::kFragment},
+      {"to another address", [](Bytes& f) { f[33] = 7, finish(f); }, Drop::kWrongVtep},
+      {"from a stranger", [](Bytes& f) { f[29] = 7, finish(f); }, Drop::kUnknownRemote},
+      {"another protocol", [](Bytes& f) { f[23] = 6, finish(f); }, Drop::kNotTunnel},
+      {"another UDP port", [](Bytes& f) { f[37] ^= 1, finish(f); }, Drop::kNotTunnel},
+      {"longer than it is", [](Bytes& f) { ++f[17], finish(f); }, Drop::kBadOuterLength},
+      {"UDP longer than IP", [](Bytes& f) { ++f[39], finish(f); }, Drop::kBadOuterLength},
+      {"UDP shorter than its header", [](Bytes& f) { f[39] = 7, finish(f); },
+       Drop::kBadOuterLength},
       {"no VNI", [](Bytes& f) { f[42] = 0, f[40] = f[41] = 0; }, Drop::kBadVxlan},
   };
   Crossing crossing(true);
@@ -67,6 +90,22 @@ TEST("vxlan over a port: what is not for the tunnel is refused with its reason")
     EXPECT(!crossing.near->receive().has_value());
   }
   EXPECT_SOON(crossing.imbalance() == 0);
+}
+
+TEST("vxlan over a port: over IPv6 a missing checksum is refused where checksums are made") {
+  for (const bool sums : {true, false}) {
+    const expect::Row row(sums ? "with checksums" : "without");
+    VxlanOptions options = over(kNoPort, false);
+    options.vtep.udp_checksum = sums;
+    Crossing crossing(options);
+    crossing.far->send(frame(1, 2), [](Bytes& f) { f[60] = f[61] = 0; });
+    if (sums) {
+      EXPECT_SOON(crossing.fixture.drops(crossing.nic, Drop::kBadOuterChecksum) == 1);
+    } else {
+      EXPECT(crossing.near->expect_frame() == frame(1, 2));
+    }
+    EXPECT_SOON(crossing.imbalance() == 0);
+  }
 }
 
 TEST("vxlan over a port: the port leaves its bridge for as long as it carries tunnels") {
