@@ -93,7 +93,7 @@ export class Daemon {
     return ports.filter(({ name }) => names.includes(name));
   }
 
-  /** Both sides of the balance, over all ports: frames that came and were made, frames that left and were dropped. */
+  /** Both sides of the balance, over all ports: frames that came and were made; that left, went into tunnels, were dropped. */
   balance(): { came: number; ended: number } {
     const sum = (read: (port: ShownPort) => number) =>
       this.ports().reduce((total, port) => total + read(port), 0);
@@ -101,7 +101,7 @@ export class Daemon {
       Object.values(port.drops as Record<string, number>).reduce((a, b) => a + b, 0);
     return {
       came: sum(({ rx, copies }) => rx.frames + copies),
-      ended: sum((port) => port.tx.frames + drops(port)),
+      ended: sum((port) => port.tx.frames + port.consumed + drops(port)),
     };
   }
 

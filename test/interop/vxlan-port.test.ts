@@ -85,7 +85,7 @@ describe.skipIf(why !== undefined)(`tunnels by a port${why ? `: ${why}` : ''}`, 
 
       const server = outside.start('iperf3', '-s', '-1');
       await until('iperf3 listens', () => outside.exec('ss', '-Hltn', 'sport = :5201') !== '');
-      const result = JSON.parse(inside.exec('iperf3', '-J', '-c', '10.88.0.1', '-t', '5'));
+      const result = JSON.parse(inside.exec('iperf3', '-J', '-c', '10.88.0.1', '-t', '2'));
       await server.finished();
       const { bytes, bits_per_second: rate } = result.end.sum_received;
       console.log(`iperf3 through a tunnel over a port: ${(rate / 1e6).toFixed(0)} Mbit/s of TCP`);
