@@ -67,6 +67,11 @@ export class Daemon {
     return run('env', `MEMSWITCH_API=${this.#api}`, process.execPath, cli, ...args);
   }
 
+  /** One that goes on beside what the test does. */
+  start(...args: string[]): Program {
+    return new Program('env', [`MEMSWITCH_API=${this.#api}`, process.execPath, cli, ...args]);
+  }
+
   ports(): ShownPort[] {
     return JSON.parse(this.command('show', 'ports', '--json'));
   }

@@ -2,7 +2,7 @@
  * Tunnels over a port of the switch: it writes the outer headers, asks and answers for addresses itself. The other end is
  * Linux's vxlan device over a TAP interface, which a testpmd relays to the underlay's memif port.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Daemon } from './daemon.js';
@@ -32,6 +32,9 @@ function linux(host: Host, local: string, remote: string): void {
   host.exec('ip', 'addr', 'add', '10.88.0.1/24', 'dev', 'vx0');
   host.exec('ip', 'link', 'set', 'vx0', 'up', 'mtu', local.includes(':') ? '1430' : '1450');
 }
+
+/** Of an echo inside: request or reply, whose, which. */
+const fields = ['-T', 'fields', ...['type', 'ident', 'seq'].flatMap((it) => ['-e', `icmp.${it}`])];
 
 /** Frames in a capture that a filter shows, one a line. */
 function shown(file: string, filter: string): string[] {
@@ -82,6 +85,22 @@ describe.skipIf(why !== undefined)(`tunnels by a port${why ? `: ${why}` : ''}`, 
       expect(shown(file, `eth.src == ${ours} && vxlan.vni == 5001`).length).toBeGreaterThan(1000);
       const warning = 0x60_0000;
       expect(shown(file, `eth.src == ${ours} && _ws.expert.severity >= ${warning}`)).toEqual([]);
+
+      // The switch's own captures of the same frames, outside and inside.
+      const [outer, inner] = [join(daemon.folder, 'nic.pcapng'), join(daemon.folder, 'wan.pcapng')];
+      const captures = [
+        daemon.start('capture', 'nic', '-w', outer, '--count', '40', '--filter', 'udp port 4789'),
+        daemon.start('capture', 'wan', '-w', inner, '--count', '40', '--filter', 'icmp'),
+      ];
+      const begun = (path: string) => existsSync(path) && statSync(path).size > 0;
+      await until('both capture', () => [outer, inner].every(begun));
+      expect(ping(inside, '10.88.0.1', 20)).toBe(20);
+      await Promise.all(captures.map((one) => one.finished()));
+      const echoes = (path: string) => run('tshark', '-r', path, ...fields, '-Y', 'icmp').trim();
+      expect(echoes(inner).split('\n')).toHaveLength(40);
+      expect(echoes(outer)).toBe(echoes(inner));
+      expect(shown(outer, 'vxlan.vni == 5001')).toHaveLength(40);
+      expect(shown(outer, `eth.src == ${ours} && _ws.expert.severity >= ${warning}`)).toEqual([]);
 
       const server = outside.start('iperf3', '-s', '-1');
       await until('iperf3 listens', () => outside.exec('ss', '-Hltn', 'sport = :5201') !== '');
