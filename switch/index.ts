@@ -15,6 +15,7 @@ export {
   type MemifClientOptions,
   type MemifClientStatistics,
 } from './attach/memif-client.js';
+export { Responder, type ResponderOptions } from './attach/responder.js';
 export type { BridgeStatus } from './bridges.js';
 export type { CaptureOptions, CaptureStatus } from './captures.js';
 export type { Configuration } from './config/check.js';
