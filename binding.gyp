@@ -27,6 +27,7 @@
       'type': 'static_library',
       'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
       'sources': [
+        'native/attach/options.cc',
         'native/dataplane/admit.cc',
         'native/dataplane/anti_spoof.cc',
         'native/dataplane/classify.cc',
@@ -177,7 +178,6 @@
       'conditions': [['sanitize==""', {'ldflags': ['-static']}]],
       'sources': [
         'native/attach/main.cc',
-        'native/attach/options.cc',
         'native/attach/relay.cc',
       ],
     },
@@ -252,6 +252,7 @@
         'test/vxlan/too_big.cc',
         'test/memif/scale.cc',
         'test/fuzz/anti_spoof.cc',
+        'test/fuzz/attach_file.cc',
         'test/fuzz/client_handshake.cc',
         'test/fuzz/decapsulate.cc',
         'test/fuzz/neighbor.cc',

@@ -38,6 +38,10 @@ Take text(std::string& to, size_t longest) {
   };
 }
 
+constexpr bool is_group_address(uint64_t mac) {
+  return (mac >> 40 & 1) != 0;
+}
+
 bool is_address(const std::string& value) {
   Prefix prefix;
   return parse_prefix(value, prefix);
@@ -71,7 +75,10 @@ std::map<std::string, Take> takers(AttachOptions& options) {
       {"id", number<uint32_t>(options.id, 0, UINT32_MAX)},
       {"secret", text(options.secret, memif::kSecretSize - 1)},
       {"interface", text(options.interface, 15)},
-      {"mac", [&](const std::string& value) { return parse_mac(value, options.mac); }},
+      {"mac",
+       [&](const std::string& value) {
+         return parse_mac(value, options.mac) && !is_group_address(options.mac);
+       }},
       {"mtu", number<uint32_t>(options.mtu, kMinMtu, kMaxMtu)},
       {"ip", list(options.addresses, is_address)},
       {"route", list(options.routes, is_route)},
@@ -89,15 +96,20 @@ std::map<std::string, Take> takers(AttachOptions& options) {
   };
 }
 
+std::string shown(const std::string& name, const std::string& value) {
+  return name == "secret" || name == "MEMIF_SECRET" ? "(a secret)" : value;
+}
+
 const std::map<std::string, std::string> kFileNames = {
     {"MEMIF_ID", "id"},        {"MEMIF_SECRET", "secret"}, {"MEMIF_INTERFACE", "interface"},
     {"MEMIF_MAC", "mac"},      {"MEMIF_MTU", "mtu"},       {"MEMIF_IP", "ip"},
     {"MEMIF_ROUTES", "route"},
 };
 
-Status take_file(const std::string& path, AttachOptions& options) {
+}  // namespace
+
+Status parse_attach_file(std::istream& file, const std::string& path, AttachOptions& options) {
   const std::map<std::string, Take> known = takers(options);
-  std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     const size_t equals = line.find('=');
     if (equals == std::string::npos || equals + 1 == line.size()) {
@@ -110,17 +122,20 @@ Status take_file(const std::string& path, AttachOptions& options) {
       options.socket = beside ? path.substr(0, path.rfind('/') + 1) + value : value;
     } else if (const auto found = kFileNames.find(name);
                found != kFileNames.end() && !known.at(found->second)(value)) {
-      return refuse(Code::kInvalid, path + ": wrong value: " + line);
+      return refuse(Code::kInvalid, path + ": wrong value: " + name + "=" + shown(name, value));
     }
   }
   return options.socket.empty() ? refuse(Code::kInvalid, path + ": has no line MEMIF_SOCKET=…")
                                 : Status{};
 }
 
+namespace {
+
 Status take_place(const std::string& place, AttachOptions& options) {
   struct stat status {};
   if (::stat(place.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
-    return take_file(place, options);
+    std::ifstream file(place);
+    return parse_attach_file(file, place, options);
   }
   if (place.size() < 2 || (place[0] != '/' && place[0] != '@')) {
     return refuse(Code::kInvalid, place +
@@ -164,8 +179,7 @@ Status parse_attach_options(int argc, char** argv, AttachOptions& options) {
   }
   for (const auto& [name, value] : given) {
     if (!known.at(name)(value)) {
-      return refuse(Code::kInvalid,
-                    "--" + name + ": wrong value: " + (name == "secret" ? "(a secret)" : value));
+      return refuse(Code::kInvalid, "--" + name + ": wrong value: " + shown(name, value));
     }
   }
   return {};

@@ -2,6 +2,7 @@
 // (switch/attach/attach-file.ts). The command line has the last word.
 #pragma once
 
+#include <istream>
 #include <string>
 #include <vector>
 
@@ -42,5 +43,8 @@ inline constexpr char kAttachUsage[] =
 
 // A refusal says which argument, or which line, and why.
 Status parse_attach_options(int argc, char** argv, AttachOptions& options);
+
+// The file's text; `path` is where it lies, and names it in a refusal. Lines that mean nothing are passed over.
+Status parse_attach_file(std::istream& file, const std::string& path, AttachOptions& options);
 
 }  // namespace memswitch

@@ -21,6 +21,7 @@ void decapsulate(Bytes input);
 void neighbor(Bytes input);
 void too_big(Bytes input);
 void anti_spoof(Bytes input);
+void attach_file(Bytes input);
 void vlan(Bytes input);
 void filter(Bytes input);
 

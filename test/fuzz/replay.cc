@@ -48,6 +48,10 @@ TEST("who a frame is from: committed inputs") {
   replay("anti_spoof", fuzz::anti_spoof);
 }
 
+TEST("files of attachments: committed inputs") {
+  replay("attach_file", fuzz::attach_file);
+}
+
 TEST("tags of VLANs: committed inputs") {
   replay("vlan", fuzz::vlan);
 }
