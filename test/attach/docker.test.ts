@@ -207,12 +207,21 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
     start('one', `name=blue,${kernel}`);
     start('two', `name=blue,driver-opt=memswitch.dir=${pods}/two`, '-v', `${pods}/two:/run/memif`);
     start('three', `name=blue,${kernel}`);
+    start(
+      'four',
+      `name=blue,driver-opt=memswitch.dir=${pods}/four`,
+      '-v',
+      `${pods}/four:/run/memif`,
+    );
     attach('two');
+    attach('four');
     const [one, two, three] = ['one', 'two', 'three'].map((it) => addressOf(it, 'blue'));
     expect([one, two, three]).toEqual(['10.87.0.2', '10.87.0.3', '10.87.0.4']);
     await ping('one', three as string);
     await ping('one', two as string);
     await ping('two', three as string);
+    await ping('two', addressOf('four', 'blue'));
+    engine.docker('rm', '-f', 'four');
 
     // Several networks for one container; a container leaves one in traffic.
     engine.docker('network', 'connect', 'red', 'one');
@@ -260,6 +269,39 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
     expect(run('ip', '-br', 'link')).not.toMatch(/^msw[0-9a-f]{10}\b/m);
   });
 
+  test('an engine that restores lets containers run on; the switch may end meanwhile, too', {
+    timeout: 180_000,
+  }, async () => {
+    await engine.end('SIGTERM');
+    await engine.start('--live-restore');
+    create('live', '-o', 'memswitch.kind=kernel', '--subnet', '10.86.0.0/24');
+    start('one', 'live');
+    start('two', 'live');
+    await ping('one', '10.86.0.3');
+    await engine.end('SIGTERM');
+    await sw.program.end('SIGKILL');
+    await sw.start();
+    const made = await sw.get<{ sandbox: string; addresses: string[] }[]>('/v1/attachments');
+    const one = made.find(({ addresses }) => addresses[0] === '10.86.0.2/24');
+    await until('they reach each other without an engine', () => {
+      try {
+        run('nsenter', `--net=${one?.sandbox}`, 'ping', '-qc', '1', '-W', '1', '10.86.0.3');
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    await engine.start('--live-restore');
+    await ping('one', '10.86.0.3');
+    expect(engine.docker('ps', '-q').trim().split('\n')).toHaveLength(2);
+    start('three', 'live');
+    await ping('three', '10.86.0.2');
+    engine.docker('rm', '-f', 'one', 'two', 'three');
+    engine.docker('network', 'rm', 'live');
+    expect(await sw.get('/v1/attachments')).toEqual([]);
+    expect(await sw.get('/v1/ports')).toEqual([]);
+  });
+
   test('what is wrong is told to whoever asked', () => {
     expect(() => create('bad', '-o', 'memswitch.kind=veth')).toThrow(
       /must be memif or kernel, got veth/,
@@ -305,6 +347,11 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
       'memswitch.socket': socket,
       'memswitch.kind': 'memif',
     });
+    // The engine joins first and makes the sandbox later: meanwhile the endpoint is not taken for one that was left.
+    const SandboxKey = join(sw.home, 'not-yet');
+    await sw.call('NetworkDriver.Join', { ...unknown, SandboxKey });
+    await sw.call('Plugin.Activate');
+    expect(existsSync(socket)).toBe(true);
     expect((await sw.call('NetworkDriver.DeleteEndpoint', unknown)).body).toEqual({});
     expect(existsSync(socket)).toBe(false);
   });

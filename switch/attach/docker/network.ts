@@ -59,7 +59,7 @@ interface Network {
 
 const usualFolder = '/run/memswitch/docker';
 const lookMs = 5_000;
-/** An endpoint that nobody joins for so long is left over from an engine that died. */
+/** An endpoint without a sandbox for so long is left over from an engine that died: it joins first, and makes the sandbox later. */
 const longestJoinMs = 60_000;
 
 export class NetworkDriver {
@@ -177,8 +177,8 @@ export class NetworkDriver {
     for (const { id, network, sandbox, addresses = [] } of this.#attachments.all()) {
       const made = this.#made.get(id);
       const isOld = made === undefined || performance.now() - made > longestJoinMs;
-      const isStale = sandbox === undefined ? isOld : !existsSync(sandbox);
-      if (network.startsWith(prefix) && isStale) {
+      const hasSandbox = sandbox !== undefined && existsSync(sandbox);
+      if (network.startsWith(prefix) && isOld && !hasSandbox) {
         await this.#attachments.remove(id);
         addresses.forEach(this.#release);
       }
