@@ -192,6 +192,7 @@ export class Attachments {
       const options = forms.portOptions(entry);
       if (options) {
         await this.#addPort(entry.portName, options);
+        entry.mac = options.kind === 'vf' ? this.#macOf(entry) : entry.mac;
       }
       entry.isMade = true;
       forms.finish(entry);
@@ -218,6 +219,11 @@ export class Attachments {
     }
     forms.remove(entry);
     entry.isMade = false;
+  }
+
+  /** Of a device that has an address already. */
+  #macOf({ portName, mac }: Entry): string {
+    return this.#sw.port(portName).device?.mac ?? mac;
   }
 
   #hasPort(name: string): boolean {

@@ -39,6 +39,9 @@ export function check({ request }: Attachment): void {
   if (missing) {
     throw new SwitchError('INVALID', `${missing}: must be given for an attachment of kind ${kind}`);
   }
+  if (kind === 'vf' && !existsSync(`/sys/bus/pci/devices/${device}`)) {
+    throw new SwitchError('NOT_FOUND', `no PCI device has the address ${device}`);
+  }
 }
 
 /** What must be there before the port. */
@@ -69,7 +72,9 @@ export function portOptions(attachment: Attachment): PortOptions | undefined {
     case 'kernel':
       return { ...common, kind: 'tap', ...placeOf(attachment), mac, persistent: true };
     case 'vf':
-      return request.holder === 'switch' ? { ...common, kind: 'vf', device } : undefined;
+      return request.holder === 'switch'
+        ? { ...common, kind: 'vf', device, ...given({ mac: request.mac }) }
+        : undefined;
   }
 }
 
@@ -254,10 +259,13 @@ function interfaceOf(device = ''): string | undefined {
   return lstatSync(folder, { throwIfNoEntry: false }) ? readdirSync(folder)[0] : undefined;
 }
 
-function takeVf({ request }: Attachment): void {
-  const { kind, device, netns = ours, interface: name } = request;
+/** It keeps its own address unless another is asked for: the card may refuse another, or what it sends from another. */
+function takeVf(attachment: Attachment): void {
+  const { kind, device, netns = ours, interface: name, mac } = attachment.request;
   const found = kind === 'vf' ? interfaceOf(device) : undefined;
   if (found !== undefined) {
+    const own = native.interfaces(ours).find((it) => it.name === found);
+    attachment.mac = mac ?? (own ? formatMac(own.mac) : attachment.mac);
     nativeCall(`device ${device}`, () => native.moveInterface(ours, found, netns, name));
   }
 }

@@ -52,6 +52,7 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
         const socket = join(host.pods, 'c0ffee/net1.sock');
         const isTold = kind === 'memif' && cniVersion === '1.1.0';
         expect(interfaces[0]?.socketPath).toBe(isTold ? socket : undefined);
+        expect((await host.plugin('ADD', conf, call)).json).toEqual(json); // again
         const later = { ...conf, prevResult: json };
         if (cniVersion >= '0.4.0') {
           expect((await host.plugin('CHECK', later, call)).json).toEqual({});
@@ -299,24 +300,27 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
   });
 
   const cycles = Number(process.env.MEMSWITCH_CNI_CYCLES ?? 20);
-  test(`${cycles} times there and away leave nothing`, { timeout: 600_000 }, async () => {
+  test(`${cycles} times there and away leave nothing`, {
+    timeout: 60_000 + 2_000 * cycles,
+  }, async () => {
     const host = await CniHost.start();
     const pod = new Namespace();
     const files = () => run('ls', `/proc/${host.daemon.pid}/fd`).split('\n').length;
-    const call = { container: 'cycle', netns: path(pod) };
-    const cycle = async (kind: string) => {
-      const conf = host.conf({ kind });
-      expect((await host.plugin('ADD', conf, call)).status).toBe(0);
-      expect((await host.plugin('DEL', conf, call)).status).toBe(0);
+    /** So many of both kinds, one after the other, of a container of its own. */
+    const lane = async (name: string, times: number) => {
+      const call = { container: `cycle-${name}`, netns: path(pod), interface: name };
+      for (let i = 0; i < times; ++i) {
+        const conf = host.conf({ kind: i % 2 ? 'kernel' : 'memif' });
+        expect((await host.plugin('ADD', conf, call)).status).toBe(0);
+        expect((await host.plugin('DEL', conf, call)).status).toBe(0);
+      }
     };
-    await cycle('memif');
-    await cycle('kernel');
+    const lanes = ['a', 'b', 'c', 'd'].map((name) => `lane-${name}`);
+    await Promise.all(lanes.map((name) => lane(name, 2)));
     const before = files();
-    for (let i = 0; i < cycles; ++i) {
-      await cycle(i % 2 ? 'kernel' : 'memif');
-    }
+    await Promise.all(lanes.map((name) => lane(name, cycles / lanes.length)));
     expect(await host.left()).toEqual(nothing);
-    expect(pod.exec('ip', '-br', 'link')).not.toMatch(/net1|msw/);
+    expect(pod.exec('ip', '-br', 'link')).not.toMatch(/lane|msw/);
     await until('no descriptor more than before', () => files() <= before);
   });
 

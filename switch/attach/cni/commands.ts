@@ -2,6 +2,7 @@
  * The commands of the specification. Each may be repeated, run beside others, and die at any point: the attachment is written
  * down in the daemon before anything is made, with all that is needed to undo it, and forgotten last.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { AttachmentRequest, AttachmentStatus } from '../attachment.js';
 import { type Call, latest, type ValidAttachment, versions } from './call.js';
 import type { Daemon } from './daemon.js';
@@ -14,6 +15,8 @@ import { resultOf } from './result.js';
 /** What the garbage collector needs of an attachment whose container nobody knows any more. */
 interface Note {
   ipam?: IpamCall | undefined;
+  /** What it gave; of an ADD that is repeated, for it gives nothing twice. */
+  given?: IpamResult | undefined;
 }
 
 type Command = (call: Call, daemon: Daemon) => Promise<object | undefined>;
@@ -29,12 +32,18 @@ export const commands: Record<string, Command> = {
 
 async function add(call: Call, daemon: Daemon): Promise<object> {
   const ipam = ipamCallOf(call);
-  const request: AttachmentRequest = { ...requestOf(call), note: { ipam } satisfies Note };
+  const request = requestOf(call);
   const id = idOf(call.conf.name, call.container, call.interface);
-  await daemon.put(id, { ...request, ready: false });
+  const known = await daemon.find(id);
+  if (known && isAsMade(known, request, ipam)) {
+    writeDeviceInfo(call, known);
+    return resultOf(call, known, noteOf(known).given ?? {});
+  }
+  await daemon.put(id, { ...request, ready: false, note: { ipam } satisfies Note });
   try {
     const given = ipam ? ipamAdd(ipam) : staticAddresses(call);
-    const made = await daemon.put(id, { ...request, ...addressing(given) });
+    const note = { ipam, given } satisfies Note;
+    const made = await daemon.put(id, { ...request, ...addressing(given), note });
     writeDeviceInfo(call, made);
     return resultOf(call, made, given);
   } catch (error) {
@@ -42,6 +51,26 @@ async function add(call: Call, daemon: Daemon): Promise<object> {
     removeDeviceInfo(call);
     throw error;
   }
+}
+
+function noteOf({ note }: AttachmentStatus): Note {
+  return (note as Note | undefined) ?? {};
+}
+
+/** Whether all that is asked for is there already, and as it should be. */
+function isAsMade(
+  known: AttachmentStatus,
+  request: AttachmentRequest,
+  ipam: IpamCall | undefined,
+): boolean {
+  const isThere = ([key, value]: [string, unknown]) =>
+    isDeepStrictEqual(known[key as keyof AttachmentStatus], value);
+  return (
+    known.state === 'ready' &&
+    known.problems.length === 0 &&
+    Object.entries(request).every(isThere) &&
+    isDeepStrictEqual(noteOf(known).ipam, ipam)
+  );
 }
 
 /** What fails here is left to DEL, or to the garbage collector: the error before it is the one to tell. */
