@@ -5,7 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Poll workers take whole cores: files that share them would disturb each other.
     fileParallelism: false,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // What hangs is to be found, also on a machine that does ten things at once; nothing else waits for so long.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

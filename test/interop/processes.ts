@@ -54,7 +54,7 @@ export class Program {
   /** Asks again and again until what it says is as wanted. */
   async answer(question: string, wanted: RegExp): Promise<void> {
     const from = this.output.length;
-    for (let asked = 0; !wanted.test(this.output.slice(from)); await delay(20)) {
+    for (let asked = 0; !wanted.test(this.output.slice(from)); await delay(10)) {
       if (!this.running || asked > 500) {
         const end = this.running
           ? ''
@@ -99,7 +99,7 @@ export function run(command: string, ...args: string[]): string {
 export async function until(
   what: string,
   done: () => boolean | Promise<boolean>,
-  seconds = 20,
+  seconds = 60,
 ): Promise<void> {
   for (const end = performance.now() + seconds * 1000; !(await done()); await delay(20)) {
     if (performance.now() > end) {

@@ -176,9 +176,6 @@ ports: { web: { kind: memif, bridge: blue, socket: ${socket('web')}, secret: hus
 });
 
 describe('learned addresses, where they are kept', () => {
-  /** Its file is written every ten seconds, and the machine may be busy. */
-  const patienceMs = 40_000;
-
   /** Of a daemon whose two clients have spoken; a third address is static. */
   async function withTraffic() {
     const there = await place();
@@ -192,14 +189,14 @@ ports: { ${port('left')}, ${port('right')} }`);
     const client = new Client(there.api);
     const links = () => client.get<{ link: string }[]>('/v1/ports');
     const attached = async () => (await links()).every(({ link }) => link === 'up');
-    await until('both are attached', attached, patienceMs);
+    await until('both are attached', attached);
     begin(...loads);
     const learned = async () => {
       const { macs } = await client.get<MacList>('/v1/macs?kind=learned');
       return macs.map(({ mac, bridge, port }) => `${mac} ${bridge} ${port}`).sort();
     };
     const both = ['02:00:00:00:00:01 blue left', '02:00:00:00:00:02 blue right'];
-    await until('both are learned', async () => (await learned()).length === 2, patienceMs);
+    await until('both are learned', async () => (await learned()).length === 2);
     expect(await learned()).toEqual(both);
     return { ...there, client, first, loads, learned, both, file: join(there.state, 'learned') };
   }
@@ -209,7 +206,6 @@ ports: { ${port('left')}, ${port('right')} }`);
     await until(
       'both are in the file',
       () => existsSync(file) && readFileSync(file, 'latin1').includes('"macs":2'),
-      patienceMs,
     );
     first.child.kill('SIGKILL');
     for (const child of loads) {

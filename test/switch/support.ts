@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { PortOptions } from 'memswitch';
 import { onTestFinished } from 'vitest';
@@ -104,17 +103,4 @@ export function loadPair(left: string, right: string): [ChildProcess, ChildProce
   ];
 }
 
-/** Waits until something is so; what it is stands in the message when it never is. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  patienceMs = 10_000,
-) {
-  const deadline = performance.now() + patienceMs;
-  while (!(await condition())) {
-    if (performance.now() > deadline) {
-      throw new Error(`not within ${patienceMs / 1000} s: ${what}`);
-    }
-    await delay(10);
-  }
-}
+export { until } from '../interop/processes.js';
