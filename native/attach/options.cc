@@ -38,10 +38,6 @@ Take text(std::string& to, size_t longest) {
   };
 }
 
-constexpr bool is_group_address(uint64_t mac) {
-  return (mac >> 40 & 1) != 0;
-}
-
 bool is_address(const std::string& value) {
   Prefix prefix;
   return parse_prefix(value, prefix);
@@ -77,7 +73,7 @@ std::map<std::string, Take> takers(AttachOptions& options) {
       {"interface", text(options.interface, 15)},
       {"mac",
        [&](const std::string& value) {
-         return parse_mac(value, options.mac) && !is_group_address(options.mac);
+         return parse_mac(value, options.mac) && !is_group(mac_of_number(options.mac));
        }},
       {"mtu", number<uint32_t>(options.mtu, kMinMtu, kMaxMtu)},
       {"ip", list(options.addresses, is_address)},

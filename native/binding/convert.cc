@@ -73,14 +73,6 @@ bool boolean(const Napi::Value& value, const char* name) {
   return value.As<Napi::Boolean>().Value();
 }
 
-uint64_t mac_number(Mac mac) {
-  return __builtin_bswap64(mac) >> 16;
-}
-
-Mac mac_of_number(uint64_t number) {
-  return __builtin_bswap64(number << 16);
-}
-
 Mac mac(const Napi::Value& value) {
   bool whole = false;
   const uint64_t given = value.IsBigInt() ? value.As<Napi::BigInt>().Uint64Value(&whole) : 0;

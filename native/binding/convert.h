@@ -21,10 +21,8 @@ int64_t number(const Napi::Value& value, const char* name, int64_t low, int64_t 
 std::string text(const Napi::Value& value, const char* name, size_t longest);
 bool boolean(const Napi::Value& value, const char* name);
 
-// Addresses are bigints with the first byte highest; in memory the first byte is lowest.
+// A bigint: mac_of_number().
 Mac mac(const Napi::Value& value);
-uint64_t mac_number(Mac mac);
-Mac mac_of_number(uint64_t number);
 
 // The longest frame of a port with that MTU.
 uint32_t max_frame(const Napi::Value& mtu);

@@ -76,6 +76,14 @@ inline constexpr Mac kMacMask = 0xffff'ffff'ffff;
 inline constexpr uint16_t kVlans = 4096;
 inline constexpr uint16_t kMaxVlan = 4094;  // 0: none; 4095 is reserved (802.1Q, table 9-2)
 
+// Outside the data path an address is a number as it is read: its first byte is the highest, where a Mac's is the lowest.
+constexpr uint64_t mac_number(Mac mac) {
+  return __builtin_bswap64(mac) >> 16;
+}
+constexpr Mac mac_of_number(uint64_t number) {
+  return __builtin_bswap64(number << 16);
+}
+
 constexpr Mac with_vlan(Mac mac, uint16_t vlan) {
   return mac | Mac{vlan} << 48;
 }
