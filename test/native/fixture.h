@@ -121,9 +121,11 @@ class Fixture {
   uint16_t bridge = 0;
 
  private:
+  // Returns when it polls: what a worker opens for itself is there then, and no test takes it for something that stayed.
   void run_worker(uint16_t number) {
     threads_[number] =
         std::jthread([this, number] { static_cast<void>(sw.workers().run(number)); });
+    EXPECT_SOON(sw.workers().counters(number).loops.get() > 0);
   }
 
   std::map<uint16_t, std::jthread> threads_;
