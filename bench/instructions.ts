@@ -28,7 +28,7 @@ const scenarios: [name: string, args: string[]][] = [
 ];
 
 /** A figure that is worse by more than this share of it is a failure. */
-export const tolerance = 0.03;
+const tolerance = 0.03;
 
 const schema = z.strictObject({
   tools: z.string().describe('Compiler, C library and processor, on which the figures depend'),

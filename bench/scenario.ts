@@ -13,7 +13,7 @@ export interface Settings {
   lossTolerance: number;
 }
 
-export interface Metric {
+interface Metric {
   unit: string;
   better: 'more' | 'less';
 }

@@ -55,12 +55,12 @@ export function interfacesOf(address: string): string[] {
 }
 
 /** The IOMMU group's number; undefined where there is no IOMMU. */
-export function groupOf(address: string): string | undefined {
+function groupOf(address: string): string | undefined {
   const link = join(pathOf(address), 'iommu_group');
   return existsSync(link) ? basename(realpathSync(link)) : undefined;
 }
 
-export function writeSysfs(path: string, value: string | number): void {
+function writeSysfs(path: string, value: string | number): void {
   try {
     writeFileSync(path, String(value));
   } catch (cause) {

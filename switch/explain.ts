@@ -47,7 +47,7 @@ const hex = z
   .refine((text) => /^([0-9a-f]{2})+$/i.test(text), { error: hexError })
   .transform((text) => Buffer.from(text, 'hex'));
 
-export const questionSchema = z
+const questionSchema = z
   .strictObject({ mac: macSchema.optional(), frame: hex.optional(), port: name.optional() })
   .refine(({ mac, frame }) => (mac === undefined) !== (frame === undefined), {
     error: 'must name an address or a frame, one of both',

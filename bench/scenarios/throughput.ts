@@ -4,7 +4,7 @@ import type { Peer, Topology } from '../peer.js';
 import { everyPeer, onlyMemswitch, type Scenario, type Settings, warmUp } from '../scenario.js';
 import type { Pattern } from '../traffic.js';
 
-export const allSizes = ['64', '128', '256', '512', '1024', '1518', 'imix'];
+const allSizes = ['64', '128', '256', '512', '1024', '1518', 'imix'];
 
 /** Million frames a second that arrive, at one size. */
 export async function rate(

@@ -16,7 +16,7 @@ export type Format = (typeof formats)[number];
 export type Fields = Record<string, string | number | undefined>;
 
 /** systemd says so with each standard output that goes to the journal. */
-export function defaultFormat(env: NodeJS.ProcessEnv = process.env): Format {
+function defaultFormat(env: NodeJS.ProcessEnv = process.env): Format {
   return env.JOURNAL_STREAM === undefined ? 'text' : 'journal';
 }
 

@@ -15,7 +15,7 @@ export function parse<T>(schema: z.ZodType<T>, input: unknown, where: Path = [])
   return result.data;
 }
 
-export function mistaken(
+function mistaken(
   schema: z.ZodType,
   input: unknown,
   error: z.ZodError,

@@ -84,7 +84,7 @@ function cell(text: string): string {
 }
 
 /** What a value must be, in words. */
-export function typeOf(schema: Json): string {
+function typeOf(schema: Json): string {
   const union = schema.anyOf ?? schema.oneOf;
   if (union) {
     return [...new Set(union.map((each) => typeOf(schemaOf(each))))].join(' or ');

@@ -138,7 +138,7 @@ export class Ipam {
 }
 
 /** A range of addresses as numbers. */
-export class Subnet {
+class Subnet {
   readonly first: bigint;
   readonly length: number;
   readonly isV6: boolean;
