@@ -28,6 +28,7 @@
       'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
       'sources': [
         'native/attach/options.cc',
+        'native/cni/configuration.cc',
         'native/dataplane/admit.cc',
         'native/dataplane/anti_spoof.cc',
         'native/dataplane/classify.cc',
@@ -182,6 +183,19 @@
       ],
     },
     {
+      # For hosts of containers: it must run where there is no Node, and be started in no time.
+      'target_name': 'memswitch-cni',
+      'type': 'executable',
+      'dependencies': ['core'],
+      'cflags_cc': ['-fno-exceptions', '-fno-rtti'],
+      'conditions': [['sanitize==""', {'ldflags': ['-static']}]],
+      'sources': [
+        'native/cni/daemon.cc',
+        'native/cni/main.cc',
+        'native/cni/tasks.cc',
+      ],
+    },
+    {
       # Loaded by control/dpdk.cc with the first device; the addon needs no DPDK.
       'target_name': 'memswitch_dpdk',
       'type': 'none',
@@ -253,6 +267,7 @@
         'test/memif/scale.cc',
         'test/fuzz/anti_spoof.cc',
         'test/fuzz/attach_file.cc',
+        'test/fuzz/cni_configuration.cc',
         'test/fuzz/client_handshake.cc',
         'test/fuzz/decapsulate.cc',
         'test/fuzz/neighbor.cc',

@@ -8,15 +8,7 @@
  *   node switch/setup.mjs --bench    also the switches that `npm run bench` compares with
  */
 import { spawn, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -70,7 +62,10 @@ const testPackages = [
 const benchPackages = ['dpdk-dev', 'openvswitch-switch-dpdk', 'iproute2'];
 
 const addon = 'build/Release/memswitch.node';
-const nativeOutputs = [addon, 'build/Release/load', 'build/Release/memswitch-attach'];
+const nativeOutputs = [
+  addon,
+  ...['load', 'memswitch-attach', 'memswitch-cni'].map((name) => `build/Release/${name}`),
+];
 const devices = 'build/Release/memswitch_dpdk.so';
 const compiled = 'dist/switch/index.js';
 
@@ -104,7 +99,6 @@ async function setup({ forTests, forBench }) {
   ) {
     rmSync(join(root, 'dist'), { recursive: true, force: true });
     await step('TypeScript build', nodeTool('typescript/bin/tsc'), ['-p', 'tsconfig.build.json']);
-    await bundleCniPlugin();
   }
 }
 
@@ -153,18 +147,6 @@ async function buildNative() {
     rmSync(join(root, addon), { force: true });
     throw error;
   }
-}
-
-/** One file without dependencies, for it is copied to where runtimes look for plugins, and started for every container. */
-async function bundleCniPlugin() {
-  const folder = join(root, 'dist', 'cni');
-  const file = join(folder, 'memswitch-cni');
-  const options = ['--format', 'cjs', '--platform', 'node', '--banner', '#!/usr/bin/env node'];
-  const source = join('switch', 'attach', 'cni', 'main.ts');
-  await step('CNI plugin', nodeTool('rolldown/bin/cli.mjs'), [source, '--file', file, ...options]);
-  chmodSync(file, 0o755);
-  // A file without an ending is CommonJS only where no package says otherwise.
-  writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
 }
 
 function missingBuildPackages() {

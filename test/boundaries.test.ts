@@ -32,6 +32,7 @@ const rules: Rule[] = [
       'native/ports',
       'native/control',
       'native/attach',
+      'native/cni',
     ],
     breaches: (text) => includes(text).filter((path) => /^(napi|node_api|node|uv|v8)\b/.test(path)),
     bad: ['#include <napi.h>', '#include "napi.h"', '#  include <node_api.h>', '#include <uv.h>'],

@@ -56,9 +56,12 @@ test('the manifest has what it refers to, and a configuration that is one', asyn
     expect(document.errors).toEqual([]);
     return document.toJS();
   });
-  const { containers, volumes } = set.spec.template.spec;
+  const { initContainers, containers, volumes } = set.spec.template.spec;
   expect(set.spec.selector.matchLabels).toEqual(set.spec.template.metadata.labels);
-  const mounted = containers[0].volumeMounts.map(({ name }: { name: string }) => name);
+  const mounts = [...containers, ...initContainers].flatMap(({ volumeMounts }) => volumeMounts);
+  const mounted = mounts.map(({ name }: { name: string }) => name);
+  const [, copied] = initContainers[0].command;
+  expect(existsSync(join(root, copied.replace('/usr/lib/memswitch/', ''))), copied).toBe(true);
   expect(mounted.sort()).toEqual(volumes.map(({ name }: { name: string }) => name).sort());
   const { requests, limits } = containers[0].resources;
   expect(requests).toEqual(limits); // else there is no CPU of its own

@@ -1,49 +1,12 @@
-/** The operations on attachments: what the CNI plugin is a client of. */
+/** The operations on attachments. */
 import { z } from 'zod';
-import { name, oneOf, station } from '../../ports/checks.js';
-import {
-  type AttachmentRequest,
-  type AttachmentStatus,
-  attachmentModes,
-} from '../attach/attachment.js';
+import { name, oneOf } from '../../ports/checks.js';
+import type { AttachmentStatus } from '../attach/attachment.js';
+import { attachmentRequest } from '../attach/attachment-schema.js';
 import type { Attachments } from '../attach/attachments.js';
 import { type Route, route } from './route.js';
 
-const path = z.string().regex(/^[/@]/, { error: 'must be an absolute path' });
-const ipBits = z.string().regex(/^[0-9a-fA-F.:]+\/\d+$/, { error: 'must be as 192.0.2.1/24' });
-const account = z.int().min(0);
-
-const request = z.strictObject({
-  network: z.string().min(1),
-  container: z.string().min(1),
-  interface: z.string().regex(/^(?!\.{1,2}$)[^\s/:,%]{1,15}$/, {
-    error: 'must be the name of an interface, at most 15 characters',
-  }),
-  kind: oneOf(['memif', 'kernel', 'vf']),
-  bridge: name,
-  ready: z.boolean().optional(),
-  netns: path.optional(),
-  mac: station.optional(),
-  mtu: z.int().min(68).max(65_517).optional(),
-  addresses: z.array(ipBits).optional(),
-  routes: z
-    .array(z.strictObject({ destination: ipBits, gateway: z.string().optional() }))
-    .optional(),
-  socket: path.optional(),
-  owner: account.optional(),
-  group: account.optional(),
-  role: oneOf(['server', 'client']).optional(),
-  queues: z.int().optional(),
-  ringSize: z.int().optional(),
-  bufferSize: z.int().optional(),
-  device: z.string().optional(),
-  holder: oneOf(['pod', 'switch']).optional(),
-  mode: oneOf(attachmentModes).optional(),
-  port: z.record(z.string(), z.unknown()).optional(),
-  note: z.unknown().optional(),
-}) satisfies z.ZodType<AttachmentRequest>;
-
-const status = request.extend({
+const status = attachmentRequest.extend({
   id: z.string(),
   sandbox: z.string().optional(),
   state: oneOf(['pending', 'ready', 'failed']),
@@ -81,7 +44,7 @@ export function attachmentRoutes(attachments: Attachments): Route[] {
       url: '/v1/attachments/:id',
       summary: 'Makes one, or makes it what is asked for; may be repeated',
       params: identified,
-      body: request,
+      body: attachmentRequest,
       status: 200,
       response: status,
       handle: (_, { params, body }) => attachments.put(params.id, body),

@@ -22,6 +22,7 @@ import { checkToken, type Remote } from './remote.js';
 import type { Route } from './route.js';
 import { routes as ofSwitch } from './routes.js';
 import { cannotServe, claimSocket } from './socket.js';
+import { offer, type Protocol } from './upgrades.js';
 
 export interface Api {
   readonly socket: string;
@@ -35,6 +36,8 @@ export interface ApiOptions {
   saved?: () => Promise<void>;
   /** Operations beyond those of the switch. */
   more?: readonly Route[];
+  /** Protocols beside HTTP, on the UNIX socket alone. */
+  protocols?: readonly Protocol[];
   remote?: Remote | undefined;
   /** Of one remote address, and of all clients of the socket together. Default 1,000. */
   requestsPerSecond?: number;
@@ -42,11 +45,13 @@ export interface ApiOptions {
 
 /** Serves the API of a switch until it is closed. The socket may be used by its owner and group. */
 export async function serveApi(sw: Switch, socket: string, options: ApiOptions = {}): Promise<Api> {
-  const { remote } = options;
+  const { remote, protocols = [] } = options;
   await claimSocket(socket);
   const local = await createServer(sw, options);
+  const hangUp = offer(local.server, protocols);
   const servers = [local];
   const close = async () => {
+    hangUp();
     await Promise.all(servers.map((server) => server.close()));
   };
   try {

@@ -6,6 +6,7 @@ import { type RemoteOptions, remoteOf } from '../api/remote.js';
 import { serveApi } from '../api/server.js';
 import { claimSocket, defaultSocket } from '../api/socket.js';
 import { Attachments } from '../attach/attachments.js';
+import { cniServer } from '../attach/cni/server.js';
 import type { PluginServer } from '../attach/docker/server.js';
 import type { Configuration } from '../config/check.js';
 import { checkConfiguration } from '../config/check.js';
@@ -54,7 +55,9 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const save = () => beginning.save(sw, (port) => attachments.find(port) !== undefined);
   await save();
   const more = attachmentRoutes(attachments);
-  const server = await serveApi(sw, api, { saved: save, more, remote });
+  const cni = cniServer(sw, attachments, save);
+  const protocols = [{ name: 'memswitch-cni', url: '/v1/cni', serve: cni }];
+  const server = await serveApi(sw, api, { saved: save, more, protocols, remote });
   const docker = await startDocker(sw, attachments, kept, options.docker);
   const ready = () =>
     supervisor.ready(state(sw), () => sw.workers().every(({ running }) => running));

@@ -9,7 +9,7 @@ import { Program, run, until } from '../interop/processes.js';
 import { command, finished, folder, root } from '../switch/support.js';
 
 export const plugins = '/usr/lib/cni';
-export const plugin = join(root, 'dist', 'cni', 'memswitch-cni');
+export const plugin = join(root, 'build/Release/memswitch-cni');
 
 /** Why these tests can't run here; undefined: they can. */
 export function lacksCni(): string | undefined {
@@ -109,6 +109,7 @@ export class CniHost {
       CNI_IFNAME: call.interface ?? 'net1',
       CNI_ARGS: call.args ?? '',
       CNI_PATH: call.path ?? plugins,
+      MEMSWITCH_API: this.api,
     };
     const child = spawn(plugin, { env });
     child.stdin.on('error', () => undefined);

@@ -52,6 +52,10 @@ TEST("files of attachments: committed inputs") {
   replay("attach_file", fuzz::attach_file);
 }
 
+TEST("configurations of container networks: committed inputs") {
+  replay("cni_configuration", fuzz::cni_configuration);
+}
+
 TEST("tags of VLANs: committed inputs") {
   replay("vlan", fuzz::vlan);
 }

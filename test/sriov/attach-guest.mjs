@@ -66,7 +66,7 @@ function plugin(command, config, pod, refused = false) {
     CNI_PATH: '/usr/lib/cni',
   };
   const input = JSON.stringify(config);
-  const { status, stdout } = spawnSync(join(root, 'dist/cni/memswitch-cni'), {
+  const { status, stdout } = spawnSync(join(root, 'build/Release/memswitch-cni'), {
     env,
     input,
     encoding: 'utf8',

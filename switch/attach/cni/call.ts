@@ -1,6 +1,7 @@
 /** What a runtime calls the plugin with: the environment and the network's configuration (CNI specification, sections 1 and 2). */
 import { CniFailure, codes } from './failure.js';
 
+/** The same as the plugin's, which tells them by itself (native/cni/main.cc). */
 export const versions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
 export const latest = '1.1.0';
 
@@ -43,10 +44,9 @@ const needed: Record<string, string[]> = {
   DEL: ['CNI_CONTAINERID', 'CNI_IFNAME'],
   GC: [],
   STATUS: [],
-  VERSION: [],
 };
 
-export function readCall(env: NodeJS.ProcessEnv, input: string): Call {
+export function readCall(env: Record<string, string | undefined>, input: string): Call {
   const command = env.CNI_COMMAND ?? '';
   const required = needed[command];
   if (!required) {
@@ -57,10 +57,8 @@ export function readCall(env: NodeJS.ProcessEnv, input: string): Call {
     throw new CniFailure(codes.environment, `${missing.join(', ')} must be set for ${command}`);
   }
   const conf = parseConf(input);
-  if (command !== 'VERSION') {
-    checkConf(conf);
-    checkNames(env);
-  }
+  checkConf(conf);
+  checkNames(env);
   return {
     command,
     container: env.CNI_CONTAINERID ?? '',
@@ -96,7 +94,10 @@ function checkConf({ cniVersion, name }: NetConf): void {
 }
 
 /** Both become parts of paths. */
-function checkNames({ CNI_CONTAINERID = '', CNI_IFNAME = '' }: NodeJS.ProcessEnv): void {
+function checkNames({
+  CNI_CONTAINERID = '',
+  CNI_IFNAME = '',
+}: Record<string, string | undefined>): void {
   if (CNI_CONTAINERID && !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(CNI_CONTAINERID)) {
     throw new CniFailure(codes.environment, `CNI_CONTAINERID: no id: ${CNI_CONTAINERID}`);
   }

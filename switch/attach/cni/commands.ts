@@ -3,14 +3,19 @@
  * down in the daemon before anything is made, with all that is needed to undo it, and forgotten last.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { parse } from '../../config/mistakes.js';
+import type { Switch } from '../../switch.js';
 import type { AttachmentRequest, AttachmentStatus } from '../attachment.js';
-import { type Call, latest, type ValidAttachment, versions } from './call.js';
-import type { Daemon } from './daemon.js';
+import { attachmentRequest } from '../attachment-schema.js';
+import type { Attachments } from '../attachments.js';
+import type { Call, ValidAttachment } from './call.js';
+import type { Caller } from './caller.js';
 import { removeDeviceInfo, writeDeviceInfo } from './device-info.js';
 import { CniFailure, codes } from './failure.js';
 import { type IpamCall, type IpamResult, ipamAdd, ipamAsk, ipamCallOf } from './ipam.js';
 import { idOf, requestOf } from './request.js';
 import { resultOf } from './result.js';
+import type { Turns } from './turns.js';
 
 /** What the garbage collector needs of an attachment whose container nobody knows any more. */
 interface Note {
@@ -19,38 +24,65 @@ interface Note {
   given?: IpamResult | undefined;
 }
 
-type Command = (call: Call, daemon: Daemon) => Promise<object | undefined>;
+/** What a command works with. */
+export interface Context {
+  sw: Switch;
+  attachments: Attachments;
+  caller: Caller;
+  turns: Turns;
+}
+
+type Command = (call: Call, context: Context) => Promise<object | undefined>;
 
 export const commands: Record<string, Command> = {
-  ADD: add,
-  DEL: del,
-  CHECK: check,
+  ADD: inTurn(add),
+  DEL: inTurn(del),
+  CHECK: inTurn(check),
   GC: collect,
   STATUS: status,
-  VERSION: async () => ({ cniVersion: latest, supportedVersions: versions }),
 };
 
-async function add(call: Call, daemon: Daemon): Promise<object> {
+/** A runtime that has waited for ADD in vain sends DEL while it still goes on. */
+function inTurn(command: Command): Command {
+  return (call, context) => context.turns.take(idOfCall(call), () => command(call, context));
+}
+
+function idOfCall({ conf, container, interface: name }: Call): string {
+  return idOf(conf.name, container, name);
+}
+
+async function add(call: Call, context: Context): Promise<object> {
+  const { attachments, caller } = context;
   const ipam = ipamCallOf(call);
   const request = requestOf(call);
-  const id = idOf(call.conf.name, call.container, call.interface);
-  const known = await daemon.find(id);
+  const id = idOfCall(call);
+  const known = attachments.find(id);
   if (known && isAsMade(known, request, ipam)) {
-    writeDeviceInfo(call, known);
+    await writeDeviceInfo(call, known, caller);
     return resultOf(call, known, noteOf(known).given ?? {});
   }
-  await daemon.put(id, { ...request, ready: false, note: { ipam } satisfies Note });
+  await put(id, { ...request, ready: false, note: { ipam } satisfies Note }, attachments);
   try {
-    const given = ipam ? ipamAdd(ipam) : staticAddresses(call);
+    const given = ipam ? await ipamAdd(ipam, caller) : staticAddresses(call);
     const note = { ipam, given } satisfies Note;
-    const made = await daemon.put(id, { ...request, ...addressing(given), note });
-    writeDeviceInfo(call, made);
+    const made = await put(id, { ...request, ...addressing(given), note }, attachments);
+    await writeDeviceInfo(call, made, caller);
     return resultOf(call, made, given);
   } catch (error) {
-    await undo(id, ipam, daemon);
-    removeDeviceInfo(call);
+    await undo(id, ipam, context);
+    await removeDeviceInfo(call, caller).catch(({ message }: Error) => caller.note(message));
     throw error;
   }
+}
+
+/** As it is written down, without what is undefined: it is compared with what was. */
+async function put(
+  id: string,
+  request: AttachmentRequest,
+  attachments: Attachments,
+): Promise<AttachmentStatus> {
+  const written: unknown = JSON.parse(JSON.stringify(request));
+  return attachments.put(id, parse(attachmentRequest, written));
 }
 
 function noteOf({ note }: AttachmentStatus): Note {
@@ -74,30 +106,34 @@ function isAsMade(
 }
 
 /** What fails here is left to DEL, or to the garbage collector: the error before it is the one to tell. */
-async function undo(id: string, ipam: IpamCall | undefined, daemon: Daemon): Promise<void> {
+async function undo(id: string, ipam: IpamCall | undefined, context: Context): Promise<void> {
   try {
-    await release(id, ipam, daemon);
+    await release(id, ipam, context);
   } catch (error) {
-    process.stderr.write(`memswitch-cni: ${(error as Error).message}\n`);
+    context.caller.note((error as Error).message);
   }
 }
 
 /** The interface first: its address must not be given to another while it has it. The record last. */
-async function release(id: string, ipam: IpamCall | undefined, daemon: Daemon): Promise<void> {
-  await daemon.detach(id);
+async function release(
+  id: string,
+  ipam: IpamCall | undefined,
+  { attachments, caller }: Context,
+): Promise<void> {
+  await attachments.detach(id);
   if (ipam) {
-    ipamAsk(ipam, 'DEL');
+    await ipamAsk(ipam, 'DEL', caller);
   }
-  await daemon.remove(id);
+  await attachments.remove(id);
 }
 
-async function del(call: Call, daemon: Daemon): Promise<undefined> {
-  await release(idOf(call.conf.name, call.container, call.interface), ipamCallOf(call), daemon);
-  removeDeviceInfo(call);
+async function del(call: Call, context: Context): Promise<undefined> {
+  await release(idOfCall(call), ipamCallOf(call), context);
+  await removeDeviceInfo(call, context.caller);
 }
 
-async function check(call: Call, daemon: Daemon): Promise<undefined> {
-  const made = await daemon.find(idOf(call.conf.name, call.container, call.interface));
+async function check(call: Call, { attachments, caller }: Context): Promise<undefined> {
+  const made = attachments.find(idOfCall(call));
   if (!made || made.state === 'pending') {
     const what = `${call.container} has no interface ${call.interface} of network ${call.conf.name}`;
     throw new CniFailure(codes.unknownContainer, what);
@@ -108,7 +144,7 @@ async function check(call: Call, daemon: Daemon): Promise<undefined> {
   checkPrevious(call, made);
   const ipam = ipamCallOf(call);
   if (ipam) {
-    ipamAsk(ipam, 'CHECK');
+    await ipamAsk(ipam, 'CHECK', caller);
   }
 }
 
@@ -120,35 +156,37 @@ function checkPrevious({ conf, interface: name }: Call, made: AttachmentStatus):
   }
 }
 
-async function collect({ conf, ...call }: Call, daemon: Daemon): Promise<undefined> {
+async function collect(call: Call, context: Context): Promise<undefined> {
+  const { attachments, caller, turns } = context;
+  const { conf } = call;
   const valid = (conf['cni.dev/valid-attachments'] ?? []) as ValidAttachment[];
   const kept = new Set(valid.map((it) => idOf(conf.name, it.containerID, it.ifname)));
   const failures: string[] = [];
-  for (const { id, note } of await daemon.all(conf.name)) {
+  for (const { id, note } of attachments.all(conf.name)) {
     if (!kept.has(id) && id.startsWith('cni-')) {
-      await release(id, (note as Note | undefined)?.ipam, daemon).catch(({ message }: Error) =>
-        failures.push(message),
-      );
+      const { ipam } = (note as Note | undefined) ?? {};
+      await turns
+        .take(id, () => release(id, ipam, context))
+        .catch(({ message }: Error) => failures.push(message));
     }
   }
-  const ipam = ipamCallOf({ ...call, conf });
+  const ipam = ipamCallOf(call);
   if (ipam) {
-    ipamAsk(ipam, 'GC');
+    await ipamAsk(ipam, 'GC', caller);
   }
   if (failures.length > 0) {
     throw new CniFailure(codes.refused, failures.join('; '));
   }
 }
 
-async function status(call: Call, daemon: Daemon): Promise<undefined> {
-  const ipam = ipamCallOf(call);
-  try {
-    await daemon.health();
-  } catch (error) {
-    throw new CniFailure(codes.unavailable, (error as Error).message);
+async function status(call: Call, { sw, caller }: Context): Promise<undefined> {
+  const stopped = sw.workers().find(({ running }) => !running);
+  if (stopped) {
+    throw new CniFailure(codes.unavailable, `worker ${stopped.worker} does not run`);
   }
+  const ipam = ipamCallOf(call);
   if (ipam) {
-    ipamAsk(ipam, 'STATUS');
+    await ipamAsk(ipam, 'STATUS', caller);
   }
 }
 

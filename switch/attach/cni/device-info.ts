@@ -2,24 +2,26 @@
  * The file by which a pod learns of its device (Device Information Specification 1.1.0 of the Network Plumbing Working Group).
  * Its roles are the container's: `master` creates the socket.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { AttachmentStatus } from '../attachment.js';
 import { asked, type Call } from './call.js';
+import type { Caller } from './caller.js';
 
-export function writeDeviceInfo(call: Call, made: AttachmentStatus): void {
+export async function writeDeviceInfo(
+  call: Call,
+  made: AttachmentStatus,
+  caller: Caller,
+): Promise<void> {
   const path = fileOf(call);
   const device = deviceOf(made);
   if (path !== undefined && device !== undefined) {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, JSON.stringify({ version: '1.1.0', ...device }), { mode: 0o644 });
+    await caller.write(path, JSON.stringify({ version: '1.1.0', ...device }));
   }
 }
 
-export function removeDeviceInfo(call: Call): void {
+export async function removeDeviceInfo(call: Call, caller: Caller): Promise<void> {
   const path = fileOf(call);
   if (path !== undefined) {
-    rmSync(path, { force: true });
+    await caller.remove(path);
   }
 }
 

@@ -19,7 +19,7 @@ export class CniFailure extends Error {
   readonly code: number;
   readonly details: string;
 
-  constructor(code: number, message: string, details = '') {
+  constructor(code: number, message: string, details: string | undefined = '') {
     super(message);
     this.code = code;
     this.details = details;

@@ -1,8 +1,6 @@
 /** Delegation to the IPAM plugin that the configuration names (CNI specification, section 4). */
-import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { join } from 'node:path';
 import type { Call } from './call.js';
+import type { Caller, Outcome } from './caller.js';
 import { CniFailure, codes } from './failure.js';
 
 export interface IpamResult {
@@ -37,35 +35,44 @@ export function ipamCallOf(call: Call): IpamCall | undefined {
   return { type, container, netns, interface: call.interface, args, path, input };
 }
 
-export function ipamAdd(call: IpamCall): IpamResult {
-  return JSON.parse(run(call, 'ADD')) as IpamResult;
+export async function ipamAdd(call: IpamCall, caller: Caller): Promise<IpamResult> {
+  return JSON.parse(await run(call, 'ADD', caller)) as IpamResult;
 }
 
 /** GC and STATUS are asked only of those that know them. */
-export function ipamAsk(call: IpamCall, command: 'DEL' | 'CHECK' | 'GC' | 'STATUS'): void {
-  if ((command === 'GC' || command === 'STATUS') && !knowsNewest(call)) {
+export async function ipamAsk(
+  call: IpamCall,
+  command: 'DEL' | 'CHECK' | 'GC' | 'STATUS',
+  caller: Caller,
+): Promise<void> {
+  if ((command === 'GC' || command === 'STATUS') && !(await knowsNewest(call, caller))) {
     return;
   }
-  run(call, command);
+  await run(call, command, caller);
 }
 
-function run(call: IpamCall, command: string): string {
-  const { status, stdout, stderr, error } = execute(call, command, call.input);
-  if (status === 0) {
+async function run(call: IpamCall, command: string, caller: Caller): Promise<string> {
+  const { status, stdout, stderr } = await execute(call, command, call.input, caller);
+  if (status === '0') {
     return stdout;
   }
   const failure = failureOf(stdout);
   if (failure?.code === codes.version && versionOf(call.input) === newest) {
-    return run({ ...call, input: withVersion(call.input, before) }, command);
+    return run({ ...call, input: withVersion(call.input, before) }, command, caller);
   }
-  const why = failure?.msg ?? error?.message ?? (stderr.trim() || `it ended with ${status}`);
+  const ended = /^\d+$/.test(status) ? `it ended with ${status}` : status;
+  const why = failure?.msg ?? (stderr.trim() || ended);
   const code = failure?.code ?? codes.refused;
   throw new CniFailure(code, `IPAM plugin ${call.type}: ${why}`, failure?.details);
 }
 
-function execute(call: IpamCall, command: string, input: string) {
+async function execute(
+  call: IpamCall,
+  command: string,
+  input: string,
+  caller: Caller,
+): Promise<Outcome> {
   const env = {
-    ...process.env,
     CNI_COMMAND: command,
     CNI_CONTAINERID: call.container,
     CNI_NETNS: call.netns,
@@ -73,28 +80,17 @@ function execute(call: IpamCall, command: string, input: string) {
     CNI_ARGS: call.args,
     CNI_PATH: call.path.join(':'),
   };
-  return spawnSync(find(call), { env, input, encoding: 'utf8' });
-}
-
-function find({ type, path }: IpamCall): string {
-  const found = path
-    .map((folder) => join(folder, type))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-  if (found === undefined || type.includes('/')) {
-    throw new CniFailure(codes.config, `no IPAM plugin ${type} in ${path.join(', ')}`);
+  const isName = !call.type.includes('/');
+  const outcome = isName ? await caller.run(call.type, env, input) : undefined;
+  if (outcome === undefined || outcome.status === 'absent') {
+    throw new CniFailure(codes.config, `no IPAM plugin ${call.type} in ${call.path.join(', ')}`);
   }
-  return found;
+  return outcome;
 }
 
-function knowsNewest(call: IpamCall): boolean {
-  const { stdout } = execute(call, 'VERSION', JSON.stringify({ cniVersion: newest }));
+async function knowsNewest(call: IpamCall, caller: Caller): Promise<boolean> {
+  const input = JSON.stringify({ cniVersion: newest });
+  const { stdout } = await execute(call, 'VERSION', input, caller);
   try {
     return (JSON.parse(stdout) as { supportedVersions: string[] }).supportedVersions.includes(
       newest,
