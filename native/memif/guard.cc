@@ -39,10 +39,14 @@ Place* place_of(uintptr_t address) {
 }
 
 // In the faulting thread. Only system calls and atomics.
-void on_bus_error(int, siginfo_t* info, void*) {
-  Place* place = place_of(reinterpret_cast<uintptr_t>(info->si_addr));
+void on_bus_error(int signal, siginfo_t* info, void*) {
+  const bool is_access = info->si_code > 0;  // else somebody sent it
+  Place* place = is_access ? place_of(reinterpret_cast<uintptr_t>(info->si_addr)) : nullptr;
   if (place == nullptr) {
-    ::sigaction(SIGBUS, &before, nullptr);  // the access is repeated and meets the former handler
+    ::sigaction(SIGBUS, &before, nullptr);
+    if (!is_access) {
+      ::raise(signal);  // meets the former handler, as the access does, which is repeated
+    }
     return;
   }
   void* base = reinterpret_cast<void*>(place->base.load(std::memory_order_relaxed));

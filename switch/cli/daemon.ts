@@ -39,6 +39,10 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { api = defaultSocket(), logLevel = 'warn', logFormat } = options;
   const log = new Log(logLevel, logFormat);
   native.installCrashHandler(log.prefix('error'));
+  process.on('uncaughtException', (error) => {
+    log.death(error);
+    process.exit(1);
+  });
   const supervisor = new Supervisor();
   const stopped = stopSignal();
   const remote = remoteOf(options);

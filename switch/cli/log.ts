@@ -61,6 +61,15 @@ export class Log {
     this.say('error', known ? message : (stack ?? String(error)), { code, port });
   }
 
+  /** What nobody caught, in one line with the places that it came by; the process is to end. */
+  death(error: unknown): void {
+    const told = error instanceof Error ? (error.stack ?? String(error)) : String(error);
+    const what = told.replaceAll(/\s*\n\s*/g, ' ');
+    const how =
+      'This is a defect of memswitch: a supervisor should start it again; report this line';
+    this.say('error', `died of an exception that nobody caught: ${what}. ${how}`);
+  }
+
   event(event: SwitchEvent): void {
     const { level, message } = describe(event);
     const { type, ...rest } = event;

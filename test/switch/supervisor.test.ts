@@ -1,7 +1,9 @@
 /** How the daemon gets on with a supervisor: what it tells it, what it logs, and how it dies. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
+import { MemifClient } from 'memswitch';
 import { expect, onTestFinished, test } from 'vitest';
 import { command, finished, firstLine, folder, memswitch, until } from './support.js';
 
@@ -57,16 +59,112 @@ test('systemd is told when it is ready, alive, reloading and stopping', async ()
   await until('STOPPING', () => told.at(-1) === 'STOPPING=1');
 });
 
-test('a fatal signal is told in one line with its priority, and ends the process', async () => {
-  const home = folder();
-  const { child, end, ready } = service(['--api', join(home, 'api.sock')], {
-    JOURNAL_STREAM: '1:2',
+/** Sends a signal to one thread of a process. */
+function signalThread(pid: number, thread: string, signal: number): void {
+  const names = spawnSync('ps', ['-L', '-o', 'lwp=,comm=', '-p', String(pid)], {
+    encoding: 'utf8',
   });
-  await ready;
-  child.kill('SIGSEGV');
-  const { signal, stderr } = await end;
-  expect(signal).toBe('SIGSEGV');
-  expect(stderr).toMatch(/^<3>memswitch: died of SIGSEGV in thread .*: a supervisor should .*\n$/);
+  const threads = [...names.stdout.matchAll(/^\s*(\d+) (.*)$/gm)]
+    .filter(([, , name]) => name === thread)
+    .map(([, id]) => id);
+  expect(threads).toHaveLength(1);
+  const tgkill = 'import ctypes, sys; ctypes.CDLL(None).syscall(234, *map(int, sys.argv[1:]))';
+  const args = ['-c', tgkill, String(pid), String(threads[0]), String(signal)];
+  expect(spawnSync('python3', args).status).toBe(0);
+}
+
+test.each([
+  ['SIGSEGV', 'msw-worker0'],
+  ['SIGBUS', 'msw-worker1'],
+  ['SIGABRT', 'msw-worker1'],
+] as const)(
+  '%s in %s is told in one line with its priority, and ends the process by that signal',
+  async (signal, thread) => {
+    const home = folder();
+    const config = join(home, 'memswitch.yaml');
+    // With a port, for SIGBUS has a second handler then (memif/guard.cc).
+    const port = `{ kind: memif, bridge: blue, socket: ${home}/web.sock }`;
+    writeFileSync(config, `workers: 2\nports: { web: ${port} }\n`);
+    const { child, end, ready } = service(['--api', join(home, 'api.sock'), '--config', config], {
+      JOURNAL_STREAM: '1:2',
+    });
+    await ready;
+    const client = await MemifClient.connect({
+      socket: join(home, 'web.sock'),
+      signal: AbortSignal.timeout(60_000),
+    });
+    signalThread(child.pid ?? 0, thread, constants.signals[signal]);
+    const ending = await end;
+    client.close();
+    expect(ending.signal).toBe(signal);
+    expect(ending.stderr).toMatch(
+      new RegExp(
+        `^<3>memswitch: died of ${signal} in thread ${thread}(, at frames of port web)?\\. .*a supervisor should .*\\n$`,
+      ),
+    );
+  },
+);
+
+test.each([
+  ['an exception', 'throw new TypeError("on purpose")'],
+  ['a rejection', 'Promise.reject(new TypeError("on purpose"))'],
+])(
+  '%s that nobody catches is told in one line, with its place, and ends the process',
+  async (_, defect) => {
+    const home = folder();
+    const trap = `process.on("SIGUSR2", function trap() { ${defect}; });`;
+    const { child, end, ready } = service(['--api', join(home, 'api.sock')], {
+      JOURNAL_STREAM: '1:2',
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(trap)}`,
+    });
+    await ready;
+    child.kill('SIGUSR2');
+    const { status, stderr } = await end;
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /^<3>memswitch: died of an exception that nobody caught: TypeError: on purpose at .*trap.*a supervisor should .*\n$/,
+    );
+  },
+);
+
+test('under a supervisor that restarts on failure, a worker that crashes costs its clients a moment', async () => {
+  const home = folder();
+  const [api, socket, config] = ['api.sock', 'web.sock', 'memswitch.yaml'].map((name) =>
+    join(home, name),
+  ) as [string, string, string];
+  writeFileSync(config, `ports: { web: { kind: memif, bridge: blue, socket: ${socket} } }`);
+  // What Restart=on-failure does.
+  const loop = 'until "$@"; do sleep 0.1; done';
+  const run = [process.execPath, command, 'run', '--api', api, '--config', config];
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'sh', '-c', loop, 'sh', ...run]);
+  const end = finished(child);
+  await firstLine(child);
+  const pid = async () => {
+    const { status, stdout } = await memswitch(['show', 'switch', '--json', '--api', api]);
+    return status === 0 ? (JSON.parse(stdout).pid as number) : 0;
+  };
+  const first = await pid();
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    const last = await pid();
+    if (last > 0) {
+      process.kill(last, 'SIGKILL');
+    }
+  });
+  const client = await MemifClient.connect({ socket, signal: AbortSignal.timeout(60_000) });
+  const ups: unknown[] = [];
+  client.on('up', (link) => ups.push(link));
+  signalThread(first, 'msw-worker0', constants.signals.SIGSEGV);
+  await until('another process serves', async () => ![0, first].includes(await pid()));
+  await until('the client is back', () => ups.length > 0);
+  client.close();
+  process.kill(await pid(), 'SIGTERM');
+  expect(await end).toMatchObject({
+    status: 0,
+    stderr: expect.stringMatching(
+      /^memswitch: died of SIGSEGV in thread msw-worker0.*\n(Segmentation fault.*\n)?$/,
+    ),
+  });
 });
 
 test('events are logged by level, for people, the journal and collectors', async () => {
