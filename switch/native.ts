@@ -447,10 +447,26 @@ export interface NativeSwitch {
   /** Workers that poll the port's queues in turn, now and after each attach; none: by rule. */
   placePort(port: number, workers: number[]): void;
 
+  /**
+   * Gives the listening sockets and the peers of memif ports to the process that waits at the socket, with a note. When it was
+   * found all workers end, and only close() is left to do.
+   */
+  handOver(socket: string, note: Buffer): void;
+  /** Takes them, before ports are added. */
+  inherit(heritage: NativeHeritage): void;
+  /** Attaches those peers, when all ports are there; returns how many. */
+  adopt(): number;
+
   /** Raises the stop flag: every runWorker of this switch returns within milliseconds. Idempotent. */
   stop(): void;
   /** Ends all ports (peers get DISCONNECT) and the control thread. Call after the workers have returned. Idempotent. */
   close(): void;
+}
+
+declare const heritage: unique symbol;
+/** Descriptors out of another process. */
+export interface NativeHeritage {
+  [heritage]: true;
 }
 
 export interface NativeLayout {
@@ -610,6 +626,11 @@ export interface NativeAddon {
   installCrashHandler(prefix: string): void;
   /** How that line calls a port; '' forgets it. */
   namePort(port: number, name: string): void;
+  /**
+   * Waits at a socket that it makes, on a thread of its own, for what another process hands over, and until its switch is closed;
+   * ten seconds for each at most.
+   */
+  receiveHandover(socket: string): Promise<{ note: Buffer; heritage: NativeHeritage }>;
   /** One datagram to a supervisor's socket, as by sd_notify(3): a path, or `@name` for an abstract one. */
   notifySupervisor(socket: string, text: string): void;
   /** Time-stamp counter ticks a second, to read cycles as time. */

@@ -22,7 +22,13 @@ import { Explainer, type Explanation, type Question } from './explain.js';
 import { type MacFilter, type MacList, Macs } from './macs.js';
 import { type MirrorOptions, type MirrorStatus, Mirrors } from './mirrors.js';
 import { nameEvent } from './name-event.js';
-import { type NativeEvent, type NativeSwitch, native, type Placement } from './native.js';
+import {
+  type NativeEvent,
+  type NativeHeritage,
+  type NativeSwitch,
+  native,
+  type Placement,
+} from './native.js';
 import { type PortChanges, type PortStatus, Ports } from './ports.js';
 import { allPorts, type PortLabels, PortReadings, type Readings } from './readings.js';
 import { LearnedAddresses } from './state/learned.js';
@@ -184,6 +190,27 @@ export class Switch {
    */
   get learned(): LearnedAddresses {
     return this.#learned;
+  }
+
+  /**
+   * Gives sockets and peers of memif ports to the process that waits at a UNIX socket, which takes this one's place; then there is
+   * only {@link close} left to do. Peers do not notice, and what lies in their rings stays there.
+   * @param note for that process.
+   * @internal
+   */
+  handOver(socket: string, note: Buffer): void {
+    this.#open().#workers.ending(() =>
+      nativeCall('handover', () => this.#native.handOver(socket, note)),
+    );
+  }
+
+  /**
+   * Takes up what another process gave: sockets for the ports that are added from now on, and, when they are all there, their peers.
+   * @internal
+   */
+  inherit(heritage: NativeHeritage): { adopt: () => number } {
+    this.#open().#native.inherit(heritage);
+    return { adopt: () => this.#open().#native.adopt() };
   }
 
   /**

@@ -112,6 +112,17 @@ export class Workers {
     await run;
   }
 
+  /** Does what ends them all on purpose; unless it fails. */
+  ending(work: () => void): void {
+    this.#stopping = true;
+    try {
+      work();
+    } catch (error) {
+      this.#stopping = false;
+      throw error;
+    }
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#native.stop();

@@ -2,7 +2,7 @@
  * The documents are true: every command in them is run, in order, page by page, beside a daemon; pages that are made of the code are
  * current; links lead somewhere. What is not run here stands below with its reason.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -89,7 +89,8 @@ describe('the commands of', () => {
     onTestFinished(() => {
       const pids = existsSync(join(path, 'pids')) ? readFileSync(join(path, 'pids'), 'utf8') : '';
       for (const pid of pids.split('\n').filter((line) => line !== '')) {
-        process.kill(Number(pid), 'SIGKILL');
+        // One whose place the page let another take has ended.
+        spawnSync('kill', ['-KILL', pid]);
       }
     });
     const { status, stderr } = await finished(child);

@@ -4,6 +4,7 @@
 
 #include "binding/convert.h"
 #include "binding/endpoint_object.h"
+#include "binding/handover.h"
 #include "binding/interfaces.h"
 #include "binding/registry.h"
 #include "binding/switch_object.h"
@@ -79,6 +80,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
                                      },
                                      "cyclesPerSecond"));
   define_watching(env, exports);
+  define_handover(env, exports);
   exports.Set("layout", layout(env));
   exports.Set("limits", limits(env));
   return exports;

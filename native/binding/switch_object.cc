@@ -95,6 +95,9 @@ Napi::Function SwitchObject::define(Napi::Env env) {
                          InstanceMethod<&SwitchObject::set_placement>("setPlacement"),
                          InstanceMethod<&SwitchObject::move_queue>("moveQueue"),
                          InstanceMethod<&SwitchObject::place_port>("placePort"),
+                         InstanceMethod<&SwitchObject::hand_over>("handOver"),
+                         InstanceMethod<&SwitchObject::inherit>("inherit"),
+                         InstanceMethod<&SwitchObject::adopt>("adopt"),
                          InstanceMethod<&SwitchObject::stop>("stop"),
                          InstanceMethod<&SwitchObject::close>("close"),
                      });

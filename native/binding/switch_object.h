@@ -59,6 +59,9 @@ class SwitchObject final : public Napi::ObjectWrap<SwitchObject> {
   void set_placement(const Napi::CallbackInfo& info);
   void move_queue(const Napi::CallbackInfo& info);
   void place_port(const Napi::CallbackInfo& info);
+  void hand_over(const Napi::CallbackInfo& info);
+  void inherit(const Napi::CallbackInfo& info);
+  Napi::Value adopt(const Napi::CallbackInfo& info);
   void stop(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 

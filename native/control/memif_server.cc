@@ -45,7 +45,7 @@ Status clear_stale(const std::string& path, const Address& address) {
 
 MemifServer::~MemifServer() {
   for (auto& [address, listener] : listeners_) {
-    unlink_socket(*listener);
+    unlink_socket(listener->address, listener->device, listener->inode);
   }
 }
 
@@ -93,17 +93,17 @@ Status MemifServer::own_socket(Listener& listener) {
   if (::lchown(path, listener.file.owner, listener.file.group) != 0 ||
       ::chmod(path, listener.file.mode) != 0) {
     const Status failed = system_error("owner and mode of " + listener.address);
-    unlink_socket(listener);
+    unlink_socket(listener.address, listener.device, listener.inode);
     return failed;
   }
   return {};
 }
 
-void MemifServer::unlink_socket(const Listener& listener) {
+void MemifServer::unlink_socket(const std::string& path, dev_t device, ino_t inode) {
   struct stat status {};
-  if (listener.inode != 0 && ::lstat(listener.address.c_str(), &status) == 0 &&
-      status.st_dev == listener.device && status.st_ino == listener.inode) {
-    ::unlink(listener.address.c_str());
+  if (inode != 0 && ::lstat(path.c_str(), &status) == 0 && status.st_dev == device &&
+      status.st_ino == inode) {
+    ::unlink(path.c_str());
   }
 }
 
@@ -116,12 +116,16 @@ Status MemifServer::add(const Place& place, PortId port, memif::Interface interf
     listener->address = place.socket;
     listener->netns = place.netns;
     listener->file = place.file;
-    if (Status status = listen(*listener); !status.ok()) {
-      return status;
+    const bool taken_up = take_up(*listener);
+    if (!taken_up) {
+      if (Status status = listen(*listener); !status.ok()) {
+        return status;
+      }
     }
     known = listeners_.emplace(key, std::move(listener)).first;
-    Listener& made = *known->second;
-    reactor_.watch(made.socket.get(), [this, &made] { accept(made); });
+    if (!taken_up) {
+      hear_newcomers(*known->second);
+    }
   }
   if (known->second->file != place.file) {
     return refuse(Code::kInvalid, "another port made " + place.socket +
@@ -135,6 +139,10 @@ Status MemifServer::add(const Place& place, PortId port, memif::Interface interf
                                     " belongs to another port; choose another id");
   }
   return {};
+}
+
+void MemifServer::hear_newcomers(Listener& listener) {
+  reactor_.watch(listener.socket.get(), [this, &listener] { accept(listener); });
 }
 
 MemifServer::Served* MemifServer::served(Listener& listener, PortId port) {
@@ -204,7 +212,7 @@ void MemifServer::remove(PortId port, const std::string& reason) {
     }
     if (last) {
       reactor_.unwatch(listener.socket.get());
-      unlink_socket(listener);
+      unlink_socket(listener.address, listener.device, listener.inode);
       listener.disposal.take_listener(std::move(listener.socket));
       listeners_.erase(at);
     }
@@ -243,6 +251,13 @@ void MemifServer::accept(Listener& listener) {
     listener.disposal.take(Channel(std::move(socket)));
     return;
   }
+  Connection& connection = begin(listener, std::move(socket));
+  if (!connection.channel.send(ServerHandshake::hello("memswitch", common_limits(listener)))) {
+    end(listener, connection, "the peer does not read", false);
+  }
+}
+
+MemifServer::Connection& MemifServer::begin(Listener& listener, UniqueFd socket) {
   const int fd = socket.get();
   Connection& connection = listener.connections.emplace_back(
       std::move(socket), [this, &listener, fd](uint32_t id, memif::Reason& reason) {
@@ -251,9 +266,7 @@ void MemifServer::accept(Listener& listener) {
         return claim(listener, *self, id, reason);
       });
   reactor_.watch(fd, [this, &listener, fd] { readable(listener, fd); });
-  if (!connection.channel.send(ServerHandshake::hello("memswitch", common_limits(listener)))) {
-    end(listener, connection, "the peer does not read", false);
-  }
+  return connection;
 }
 
 std::optional<memif::Interface> MemifServer::claim(Listener& listener, Connection& connection,
@@ -318,17 +331,24 @@ void MemifServer::readable(Listener& listener, int fd) {
 // False when the connection has ended.
 bool MemifServer::take(Listener& listener, Connection& connection, memif::Record& record) {
   memif::Message answer{};
-  switch (connection.handshake.take(record, answer)) {
-    case ServerHandshake::Step::kAnswer:
-      if (connection.channel.send(answer)) {
-        return true;
-      }
-      end(listener, connection, "the peer does not read", false);
-      return false;
-    case ServerHandshake::Step::kConnect:
-      return connect(listener, connection, answer);
-    case ServerHandshake::Step::kEnd:
-      break;
+  if (!hear(listener, connection, record, answer)) {
+    return false;
+  }
+  if (!connection.channel.send(answer)) {
+    end(listener, connection, "the peer does not read", false);
+    return false;
+  }
+  return true;
+}
+
+// What `answer` is for; false when the connection has ended. With the last message the peer is attached, before CONNECTED is
+// sent: it may send and expect frames from then on.
+bool MemifServer::hear(Listener& listener, Connection& connection, memif::Record& record,
+                       memif::Message& answer) {
+  const ServerHandshake::Step step = connection.handshake.take(record, answer);
+  if (step != ServerHandshake::Step::kEnd) {
+    connection.said.push_back({record.message, std::move(record.fds)});
+    return step == ServerHandshake::Step::kAnswer || attach(listener, connection);
   }
   const memif::Reason reason = connection.handshake.reason();  // a copy: the connection ends
   if (connection.handshake.by_peer()) {
@@ -339,14 +359,12 @@ bool MemifServer::take(Listener& listener, Connection& connection, memif::Record
   return false;
 }
 
-bool MemifServer::connect(Listener& listener, Connection& connection,
-                          const memif::Message& answer) {
+bool MemifServer::attach(Listener& listener, Connection& connection) {
   const PortId port = connection.claimed;
   if (connection_of(listener, port) != nullptr) {
     end(listener, connection, "the id is in use by another peer", true);
     return false;
   }
-  // Attached before CONNECTED is sent: the client may send and expect frames from then on.
   if (memif::Reason reason =
           owner_.attached(port, memif::server_link(std::move(connection.handshake.attachment())),
                           connection.channel.credentials());
@@ -355,10 +373,6 @@ bool MemifServer::connect(Listener& listener, Connection& connection,
     return false;
   }
   connection.attached = port;
-  if (!connection.channel.send(answer)) {
-    end(listener, connection, "the peer does not read", false);
-    return false;
-  }
   return true;
 }
 
@@ -380,7 +394,7 @@ void MemifServer::expire() {
   const auto before = Clock::now() - kHandshakeTime;
   for (auto& [address, listener] : listeners_) {
     if (std::exchange(listener->deaf, false)) {
-      reactor_.watch(listener->socket.get(), [this, &made = *listener] { accept(made); });
+      hear_newcomers(*listener);
     }
     for (auto at = listener->connections.begin(); at != listener->connections.end();) {
       Connection& connection = *at++;

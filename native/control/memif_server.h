@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 
 #include "control/access.h"
 #include "control/disposal.h"
+#include "control/handover.h"
 #include "control/memif_owner.h"
 #include "control/reactor.h"
 #include "control/status.h"
@@ -43,6 +45,15 @@ class MemifServer {
   void disconnect(PortId port, const std::string& reason);
   // Ends it because the peer broke the rules: nobody may attach for a while, each time longer.
   void expel(PortId port, const std::string& reason);
+
+  // To another process: sockets and connections as they are. Nobody is served any more, and no peer is told.
+  // `link_of`: a port's that is attached.
+  std::vector<HandedListener> give_away(const std::function<const memif::Link&(PortId)>& link_of);
+  // From another process, before the first port: sockets for those that are added.
+  void inherit(std::vector<HandedListener> heritage) { heritage_ = std::move(heritage); }
+  // When all are there: attaches the peers, who do not notice. Those whose port is not there are told.
+  void adopt();
+
   // Once a second: ends connections that dawdle in their handshake, listens again where descriptors were wanting.
   void expire();
 
@@ -66,6 +77,8 @@ class MemifServer {
     Clock::time_point since = Clock::now();
     PortId claimed = kNoPort;   // the port that INIT named
     PortId attached = kNoPort;  // the port it is the link of
+    std::vector<memif::Record>
+        said{};  // for another process: all so far, with the files of regions
   };
 
   struct Listener {
@@ -79,6 +92,7 @@ class MemifServer {
     std::map<uint32_t, Served> served;
     std::list<Connection> connections;
     Disposal disposal;
+    std::optional<std::vector<HandedConnection>> handed{};  // to be adopted
   };
 
   static constexpr size_t kMaxUnattached = 64;
@@ -89,12 +103,18 @@ class MemifServer {
 
   Status listen(Listener& listener);
   Status own_socket(Listener& listener);
+  bool take_up(Listener& listener);
+  void hear_newcomers(Listener& listener);
   void accept(Listener& listener);
+  Connection& begin(Listener& listener, UniqueFd socket);
+  void adopt(Listener& listener, HandedConnection& handed);
   void readable(Listener& listener, int fd);
   bool take(Listener& listener, Connection& connection, memif::Record& record);
+  bool hear(Listener& listener, Connection& connection, memif::Record& record,
+            memif::Message& answer);
   std::optional<memif::Interface> claim(Listener& listener, Connection& connection, uint32_t id,
                                         memif::Reason& reason);
-  bool connect(Listener& listener, Connection& connection, const memif::Message& answer);
+  bool attach(Listener& listener, Connection& connection);
   // The peer broke the rules, or was refused.
   void offend(Listener& listener, Connection& connection, const memif::Reason& reason);
   static void pause(Served& served);
@@ -102,11 +122,12 @@ class MemifServer {
   Served* served(Listener& listener, PortId port);
   Connection* connection_of(Listener& listener, PortId port);
   memif::Interface common_limits(const Listener& listener) const;
-  void unlink_socket(const Listener& listener);
+  static void unlink_socket(const std::string& path, dev_t device, ino_t inode);
 
   Reactor& reactor_;
   MemifOwner& owner_;
   std::map<std::pair<NetworkNamespace, std::string>, std::unique_ptr<Listener>> listeners_;
+  std::vector<HandedListener> heritage_;
 };
 
 }  // namespace memswitch

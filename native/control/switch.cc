@@ -46,6 +46,7 @@ void Switch::close() {
       forget_port(id, ports_.begin()->second.bridge);
     }
     reclaim_.run();  // no worker runs, so all of it is possible
+    heir_.reset();
   }
   reactor_.stop();
 }

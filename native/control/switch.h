@@ -17,6 +17,7 @@
 #include "control/captures.h"
 #include "control/device_ports.h"
 #include "control/explain.h"
+#include "control/handover.h"
 #include "control/memif_client.h"
 #include "control/memif_server.h"
 #include "control/mirrors.h"
@@ -165,6 +166,14 @@ class Switch final : private MemifOwner {
   Status remove_mirror(uint32_t id);
   std::vector<MirrorStatus> mirrors();
 
+  // To a process that waits at the socket, with a note: first the workers end, then every listening socket and every peer of
+  // memif goes there, without noticing. All that is left to do with the switch is to close it.
+  Status hand_over(const std::string& socket, std::string note);
+  // From another process, before ports are added that were its; adopt() when they are all there. Returns how many peers came
+  // along.
+  void inherit(Handover handover);
+  uint32_t adopt();
+
   // For counters, which live as long as the switch, and for running a worker on the calling thread.
   Workers& workers() { return workers_; }
 
@@ -185,6 +194,7 @@ class Switch final : private MemifOwner {
     std::shared_ptr<Bridge> bridge;
     MemifPort* memif = nullptr;  // the port, if it is one
     std::unique_ptr<MemifLink> link;
+    bool is_polled = false;  // the link
     std::optional<Polling> polling;
     std::vector<uint16_t> workers;
     std::optional<IpStation> station;
@@ -226,6 +236,7 @@ class Switch final : private MemifOwner {
   void watch_port(PortId id);
   Status check_mirror(const MirrorOptions& options);
   void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
+  bool poll_link(Record& record);
   void look_for_faults();
   void tick();
   void each_second();
@@ -250,6 +261,8 @@ class Switch final : private MemifOwner {
   uint64_t losses_seen_ = 0;                                 // of regions, in the whole process
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   bool closed_ = false;
+  bool adopting_ = false;
+  UniqueFd heir_;  // hears by its end that the switch is closed
   Reactor reactor_{lock_};
   MemifServer server_{reactor_, *this};
   MemifClient client_{reactor_, *this};

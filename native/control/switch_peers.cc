@@ -27,7 +27,8 @@ memif::Reason Switch::attached(PortId id, memif::Link link, memif::PeerCredentia
   record.credentials = peer;
   ++record.attaches;
   record.memif->link.store(record.link.get());
-  if (!workers_.add(queues_of(*record.link), {.workers = record.workers})) {
+  record.is_polled = !adopting_ && poll_link(record);
+  if (!record.is_polled && !adopting_) {
     record.memif->link.store(nullptr);
     reclaim_.retire(std::move(record.link));
     return {memif::Fault::kRefused, "the workers have too many queues"};
@@ -35,6 +36,10 @@ memif::Reason Switch::attached(PortId id, memif::Link link, memif::PeerCredentia
   update_members(*record.bridge);
   tell_({.kind = Event::Kind::kLinkUp, .port = id, .text = record.link->peer()});
   return {};
+}
+
+bool Switch::poll_link(Record& record) {
+  return workers_.add(queues_of(*record.link), {.workers = record.workers});
 }
 
 void Switch::detached(PortId id, const std::string& reason) {

@@ -139,6 +139,14 @@ void MemifLink::settle() {
   }
 }
 
+void MemifLink::wake_peer() {
+  for (const auto& queue : tx_) {
+    if (memif::wants_doorbell(queue->ring)) {
+      memif::ring_doorbell(queue->ring);
+    }
+  }
+}
+
 void MemifPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t /*worker*/,
                          PortCounters& counters) {
   if (MemifLink* now = link.load(std::memory_order_acquire)) [[likely]] {

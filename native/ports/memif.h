@@ -63,6 +63,8 @@ class MemifLink {
   void transmit(Burst& burst, std::span<const uint8_t> which, PortCounters& counters);
   // Wakes the peer like Port::settle.
   void settle();
+  // Control: wakes the peer where it sleeps at a ring, whoever sent what lies in it.
+  void wake_peer();
 
   // Poll threads. The first fault counts; from then on the link moves nothing.
   void fail(memif::Fault fault);
@@ -77,6 +79,7 @@ class MemifLink {
     return static_cast<uint16_t>(std::min(rx_.size(), tx_.size()));
   }
   [[nodiscard]] const std::string& peer() const { return link_.peer; }
+  [[nodiscard]] const memif::Link& memory() const { return link_; }
 
  private:
   // The lines of these are read for every burst and written about never: apart from the queues'.

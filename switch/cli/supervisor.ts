@@ -6,6 +6,7 @@ export class Supervisor {
   readonly #socket: string | undefined;
   readonly #watchdogUs: number;
   #timer: NodeJS.Timeout | undefined;
+  #ended = false;
 
   constructor({ NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID }: NodeJS.ProcessEnv = process.env) {
     this.#socket = NOTIFY_SOCKET;
@@ -34,7 +35,16 @@ export class Supervisor {
 
   stopping(): void {
     clearInterval(this.#timer);
-    this.#tell('STOPPING=1');
+    if (!this.#ended) {
+      this.#tell('STOPPING=1');
+    }
+  }
+
+  /** The service goes on in another process. */
+  handedTo(pid: number): void {
+    clearInterval(this.#timer);
+    this.#tell(`MAINPID=${pid}`);
+    this.#ended = true;
   }
 
   #tell(...lines: string[]): void {

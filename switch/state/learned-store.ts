@@ -48,11 +48,13 @@ export class LearnedStore {
     }, everyMs);
   }
 
-  /** Writes them a last time. */
-  async end(): Promise<void> {
+  /** @param last writes them a last time. */
+  async end(last: boolean): Promise<void> {
     clearInterval(this.#timer);
     await this.#writing;
-    await this.#write();
+    if (last) {
+      await this.#write();
+    }
   }
 
   #write(): Promise<void> {

@@ -39,6 +39,17 @@ const shape = z.strictObject({
   }),
 });
 
+/** As it is kept. */
+export function stateText(state: State): string {
+  return `${JSON.stringify({ version: 1, ...state })}\n`;
+}
+
+/** @throws when it is damaged. */
+export function parseState(text: string): State {
+  const { file, applied, live } = shape.parse(JSON.parse(text));
+  return { file, applied: checkConfiguration(applied), live: live as unknown as Running };
+}
+
 export class StateStore {
   readonly #path: string;
   /** The write that runs or ran last, and the one after it. */
@@ -68,8 +79,7 @@ export class StateStore {
       throw unusable(this.#path, cause);
     }
     try {
-      const { file, applied, live } = shape.parse(JSON.parse(text));
-      return { file, applied: checkConfiguration(applied), live: live as unknown as Running };
+      return parseState(text);
     } catch (cause) {
       const what = `${this.#path}: ${(cause as Error).message.split('\n')[0]}`;
       throw new SwitchError('INVALID', what, {
@@ -94,7 +104,7 @@ export class StateStore {
 
   async #write(state: State): Promise<void> {
     try {
-      await writeAtomically(this.#path, `${JSON.stringify({ version: 1, ...state })}\n`);
+      await writeAtomically(this.#path, stateText(state));
     } catch (cause) {
       throw unusable(this.#path, cause);
     }

@@ -162,6 +162,8 @@ test('every operation answers as the document says', async () => {
     [200, 'GET', '/v1/mirrors/{name}', undefined, '/v1/mirrors/tap'],
     [204, 'DELETE', '/v1/mirrors/{name}', undefined, '/v1/mirrors/tap'],
     [404, 'DELETE', '/v1/mirrors/{name}', undefined, '/v1/mirrors/tap'],
+    [400, 'POST', '/v1/takeover', { socket: 'nobody', pid: 1 }],
+    [500, 'POST', '/v1/takeover', { socket: join(path, 'nobody'), pid: 1 }],
     [200, 'POST', '/v1/apply', { ports: {} }, '/v1/apply?dryRun=true'],
     [400, 'POST', '/v1/apply', { prots: {} }],
     [200, 'PATCH', '/v1/ports/{name}', { bridge: 'red', macLimit: 5 }, '/v1/ports/db'],

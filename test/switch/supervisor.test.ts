@@ -59,6 +59,20 @@ test('systemd is told when it is ready, alive, reloading and stopping', async ()
   await until('STOPPING', () => told.at(-1) === 'STOPPING=1');
 });
 
+test('systemd is told which process goes on when another takes over', async () => {
+  const home = folder();
+  const { socket, told } = await supervisor(home);
+  const api = ['--api', join(home, 'api.sock')];
+  const first = service(api, { NOTIFY_SOCKET: socket });
+  await first.ready;
+  const second = service([...api, '--takeover'], { NOTIFY_SOCKET: socket });
+  await second.ready;
+  expect(await first.end).toMatchObject({ status: 0, stderr: '' });
+  await until('both are told', () => told.filter((line) => line.startsWith('READY=1')).length > 1);
+  expect(told).toContain(`MAINPID=${second.child.pid}`);
+  expect(told).not.toContain('STOPPING=1');
+});
+
 /** Sends a signal to one thread of a process. */
 function signalThread(pid: number, thread: string, signal: number): void {
   const names = spawnSync('ps', ['-L', '-o', 'lwp=,comm=', '-p', String(pid)], {

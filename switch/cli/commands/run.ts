@@ -7,9 +7,14 @@ export function configure(command: Command): void {
   withExamples(withApi(command), [
     'memswitch run --config memswitch.yaml',
     'memswitch run --config memswitch.yaml --state /var/lib/memswitch',
+    'memswitch run --config memswitch.yaml --state /var/lib/memswitch --takeover',
   ])
     .option('--config <file>', 'configuration, YAML or JSON (default: one worker, nothing else)')
     .option('--state <folder>', 'keeps there what outlives a restart; default: nothing is kept')
+    .option(
+      '--takeover',
+      'takes the place of the daemon that serves --api: memif peers do not notice; starts anew where there is none',
+    )
     .option('--keep-learned', 'with --state: learned addresses too, written every 10 seconds')
     .option(
       '--docker [socket]',

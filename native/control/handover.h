@@ -1,0 +1,51 @@
+// What one process hands to another that takes its place: the listening sockets of memif, the connections to their peers, and
+// for each what the peer said when it attached, with its memory and its doorbells. The new process hears it all again, by the
+// same handshake and the same checks (memif/server_handshake.h), and goes on where the rings stand: the peer, who sees
+// neither, cannot tell. So no message of a peer is believed because another process believed it.
+//
+// It goes over a UNIX socket that the new process makes, to a process of the same user only.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "control/access.h"
+#include "control/status.h"
+#include "memif/channel.h"
+#include "memif/fd.h"
+
+namespace memswitch {
+
+struct HandedConnection {
+  UniqueFd socket{};
+  std::vector<memif::Record> said{};
+};
+
+struct HandedListener {
+  std::string address;
+  NetworkNamespace netns;
+  SocketFile file;
+  UniqueFd socket{};
+  dev_t device = 0;  // of the socket's file
+  ino_t inode = 0;
+  std::vector<HandedConnection> connections{};
+};
+
+struct Handover {
+  std::vector<HandedListener> listeners{};
+  std::string note{};  // in the processes' own words
+};
+
+// A handover is awaited at the socket, a path that is free.
+Status await_handover(const std::string& socket, UniqueFd& listener);
+// Waits until it has come, and the other switch is closed, so that its devices are free; on a thread that may wait.
+Status receive_handover(const UniqueFd& listener, Handover& handover);
+
+// The other side: finds the process that waits there, before anything is given up,
+Status reach_heir(const std::string& socket, UniqueFd& heir);
+// and gives it everything.
+Status send_handover(const UniqueFd& heir, const Handover& handover);
+
+}  // namespace memswitch

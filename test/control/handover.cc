@@ -1,0 +1,137 @@
+// One switch takes the place of another, as two processes do it: the peers do not notice, and no frame is lost.
+#include "control/handover.h"
+
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "test/native/fixture.h"
+
+using namespace memswitch;
+using namespace memswitch::test;
+
+namespace {
+
+// What `from` hands over to whoever waits; it is closed.
+Handover handed_over(Fixture& from, const std::string& note = "") {
+  const std::string socket = from.socket("handover");
+  UniqueFd listener;
+  EXPECT_EQ(await_handover(socket, listener).message, "");
+  Handover handover;
+  Status received;
+  std::jthread heir([&] { received = receive_handover(listener, handover); });
+  EXPECT_EQ(from.sw.hand_over(socket, note).message, "");
+  from.sw.close();
+  heir.join();
+  EXPECT_EQ(received.message, "");
+  ::unlink(socket.c_str());
+  return handover;
+}
+
+PortOptions at(const std::string& socket, uint32_t id = 0, uint16_t queues = 1) {
+  return {.place = {.socket = socket, .id = id}, .interface = {.queues = queues}};
+}
+
+}  // namespace
+
+TEST("a switch that takes over goes on with every peer, and with what lies in their rings") {
+  std::optional<Fixture> old(std::in_place);
+  Fixture next;
+  const std::string folder = old->folder;
+  const std::string in = old->socket("in");
+  const std::string out = old->socket("out");
+  old->add_port("in", at(in));
+  old->add_port("out", at(out, 7));
+  Station left(in);
+  Station right(out, {.id = 7, .name = "right"});
+  EXPECT(left.send(frame(2, 1)));
+  right.expect_frame();
+  old->sw.stop();
+  // Accepted into the ring, and nobody takes them.
+  for (uint8_t i = 0; i < 100; ++i) {
+    EXPECT(left.send(frame(2, 1, 64, i)));
+  }
+  Handover handover = handed_over(*old, "a note");
+  EXPECT_EQ(handover.note, "a note");
+  old.reset();  // says goodbye to nobody, and leaves the sockets
+
+  next.sw.inherit(std::move(handover));
+  const PortId first = next.add_port("in", at(in));
+  const PortId second = next.add_port("out", at(out, 7));
+  EXPECT_EQ(next.sw.adopt(), 2);
+  EXPECT_EQ(next.state(second).peer, "right");
+  for (uint8_t i = 0; i < 100; ++i) {
+    EXPECT(right.expect_frame() == frame(2, 1, 64, i));
+  }
+  EXPECT_EQ(next.count(first, &PortCounters::rx_frames), 100);
+  EXPECT_EQ(next.count(second, &PortCounters::tx_frames), 100);
+  EXPECT_EQ(next.imbalance(), 0);
+  EXPECT(right.send(frame(1, 2)));
+  left.expect_frame();
+  // The sockets are its own: others may come to them, and they go with their ports.
+  const Station another(in, {.name = "another"});
+  EXPECT_CONTAINS(another.refusal(), "is in use by another peer");
+  for (const PortId port : {first, second}) {
+    EXPECT(next.sw.remove_port(port).ok());
+  }
+  EXPECT(::access(in.c_str(), F_OK) != 0);
+  EXPECT(::access(out.c_str(), F_OK) != 0);
+  EXPECT_CONTAINS(left.farewell(), "removed");
+  ::rmdir(folder.c_str());
+}
+
+TEST("what the new switch is not to serve as the old one did is told to the peer, or made anew") {
+  std::optional<Fixture> old(std::in_place);
+  Fixture next;
+  const std::string folder = old->folder;
+  std::map<std::string, std::string> sockets;
+  std::map<std::string, Station> stations;
+  for (const char* name : {"gone", "secret", "mode", "queues", "same"}) {
+    sockets[name] = old->socket(name);
+    old->add_port(name, at(sockets[name], 0, 2));
+    stations.try_emplace(name, sockets[name], memif::ClientOptions{.queues = 2});
+  }
+  Handover handover = handed_over(*old);
+  old.reset();
+  next.sw.inherit(std::move(handover));
+  PortOptions secret = at(sockets["secret"], 0, 2);
+  secret.interface.secret = "other";
+  next.add_port("secret", secret);
+  PortOptions mode = at(sockets["mode"], 0, 2);
+  mode.place.file.mode = 0600;
+  next.add_port("mode", mode);
+  next.add_port("queues", at(sockets["queues"]));
+  const PortId same = next.add_port("same", at(sockets["same"], 0, 2));
+  EXPECT_EQ(next.sw.adopt(), 1);
+  EXPECT(next.state(same).link);
+  EXPECT_EQ(next.state(same).queues, 2);
+  EXPECT_EQ(stations.at("gone").farewell(), "the port was removed");
+  EXPECT_EQ(stations.at("secret").farewell(), "wrong secret");
+  EXPECT_EQ(stations.at("mode").farewell(), "");
+  EXPECT_CONTAINS(stations.at("queues").farewell(), "more than 1 queues");
+  EXPECT(::access(sockets["gone"].c_str(), F_OK) != 0);
+  const Station anew(sockets["mode"]);
+  EXPECT_EQ(anew.refusal(), "");
+  next.sw.close();
+  ::rmdir(folder.c_str());
+}
+
+TEST("a handover that is not one is refused, and nothing is given to nobody") {
+  Fixture fixture;
+  fixture.add_port("in");
+  Station station(fixture.socket("in"));
+  EXPECT_CONTAINS(fixture.sw.hand_over(fixture.socket("nobody"), "").message, "No such file");
+  EXPECT(station.send(frame(9, 1)));  // it still works
+  EXPECT_SOON(memif::available(station.link().tx[0]) == station.link().tx[0].size);
+
+  const std::string socket = fixture.socket("handover");
+  for (const std::string& words : {std::string("nonsense"), std::string(700, 'x')}) {
+    UniqueFd listener;
+    EXPECT_EQ(await_handover(socket, listener).message, "");
+    const UniqueFd liar = Station::dial(socket);
+    EXPECT(::send(liar.get(), words.data(), words.size(), 0) > 0);
+    Handover handover;
+    EXPECT_CONTAINS(receive_handover(listener, handover).message, "another version");
+    ::unlink(socket.c_str());
+  }
+}
