@@ -4,19 +4,21 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Place } from './peer.js';
+import type { Place, Topology } from './peer.js';
 import { run } from './programs.js';
+import { outerHeaders, tunnel } from './tunnel.js';
 
 /**
- * `memif`: the load. `replay`: net_pcap, which sends a recording of 1,024 frames over and over. `af_xdp`: one end of a veth
- * pair. `sink`: net_null, which drops what it gets.
+ * `memif`: the load. `replay`: net_pcap, which sends a recording of some 1,000 frames over and over, in a tunnel's headers where
+ * there is one. `af_xdp`: one end of a veth pair. `sink`: net_null, which drops what it gets.
  */
 export type End = 'memif' | 'replay' | 'af_xdp' | 'sink';
 
-/** Of the frames of a recording: those of traffic.cc, from its port 0 to its port 1. */
-export const replayed = { destination: '06:00:01:00:00:00', source: '06:00:00:00:00:00' };
+/** Addresses of the load's (traffic.cc) ports 0 and 1; a recording is from one to the other, out of a tunnel the other way. */
+export const load = { first: '06:00:00:00:00:00', second: '06:00:01:00:00:00' };
 
-const frames = 1024;
+/** Rounds of the mix, of twelve frames. */
+const rounds = 85;
 const etherType = 0x88b5;
 
 /** Names are unique in the network namespace: of this process, which has one lane of a peer at a time. */
@@ -27,12 +29,18 @@ export class DeviceEnds {
   readonly interfaces: string[];
   readonly #recording: string;
 
-  constructor(ends: End[], size: number, { folder }: Place, mtu = 1500) {
+  /** Undefined: a topology without devices. */
+  static of(topology: Topology, place: Place): DeviceEnds | undefined {
+    return topology.ends && new DeviceEnds(topology.ends, topology, place);
+  }
+
+  private constructor(ends: End[], topology: Topology, { folder }: Place) {
     this.ends = ends;
     this.#recording = join(folder, 'replay.pcap');
     if (ends.includes('replay')) {
-      writeFileSync(this.#recording, recording(size));
+      writeFileSync(this.#recording, recording(topology));
     }
+    const mtu = topology.tunnel ? tunnel.mtu : 1500;
     this.interfaces = ends.map((end) => (end === 'af_xdp' ? makePair(mtu) : ''));
   }
 
@@ -79,18 +87,33 @@ function makePair(mtu: number): string {
   return name;
 }
 
+/** The same mix as the load's (traffic.h). */
+const mix = [64, 594, 64, 64, 594, 64, 64, 594, 64, 594, 64, 1518];
+
 /** A capture file (pcap, LINKTYPE_ETHERNET). */
-function recording(size: number): Buffer {
+function recording({ recorded = '64', tunnel: inTunnel = false }: Topology): Buffer {
   const head = Buffer.alloc(24);
   [0xa1b2c3d4, 0x0004_0002, 0, 0, 65_535, 1].forEach((word, index) => {
     head.writeUInt32LE(word, index * 4);
   });
-  const record = Buffer.alloc(16 + size);
-  record.writeUInt32LE(size, 8);
-  record.writeUInt32LE(size, 12);
+  const sizes = recorded === 'imix' ? mix : mix.map(() => Number(recorded));
+  const round = sizes.flatMap((size) => {
+    const frame = inTunnel
+      ? Buffer.concat([outerHeaders(size, 50_000), frameOf(size, load.second, load.first)])
+      : frameOf(size, load.first, load.second);
+    const record = Buffer.alloc(16);
+    record.writeUInt32LE(frame.length, 8);
+    record.writeUInt32LE(frame.length, 12);
+    return [record, frame];
+  });
+  return Buffer.concat([head, ...Array.from({ length: rounds }, () => round).flat()]);
+}
+
+function frameOf(size: number, source: string, destination: string): Buffer {
+  const frame = Buffer.alloc(size);
   const bytes = (mac: string) => Buffer.from(mac.replaceAll(':', ''), 'hex');
-  bytes(replayed.destination).copy(record, 16);
-  bytes(replayed.source).copy(record, 22);
-  record.writeUInt16BE(etherType, 28);
-  return Buffer.concat([head, ...Array.from({ length: frames }, () => record)]);
+  bytes(destination).copy(frame, 0);
+  bytes(source).copy(frame, 6);
+  frame.writeUInt16BE(etherType, 12);
+  return frame;
 }

@@ -1,6 +1,6 @@
 // A kernel interface as a load's port: AF_PACKET with both rings in shared memory, past the queueing discipline; as
 // cheap as the kernel lets a program be. Offers what Peer offers. Receives only one EtherType, so that whatever else the
-// kernel says on the wire (IPv6 solicitations) is nobody's frame; or ETH_P_ALL.
+// kernel says on the wire (IPv6 solicitations) is nobody's frame; or none (0).
 #pragma once
 
 #include <arpa/inet.h>

@@ -21,6 +21,8 @@ export interface Topology {
   tunnel?: boolean;
   /** What is at the two ports; default: the load's memif at all. */
   ends?: [End, End];
+  /** Of the frames that an end replays: bytes, or `imix`. Default 64. */
+  recorded?: string;
   /** How a switch that knows better than to spin waits for frames. */
   polling: 'busy' | 'adaptive' | 'interrupt';
 }

@@ -5,8 +5,8 @@ import type { Running, Topology } from './peer.js';
 import { built, Program } from './programs.js';
 import { tunnelHeaders } from './tunnel.js';
 
-/** `receive`: nothing is sent; what comes is taken. */
-export type Pattern = 'one-way' | 'back' | 'both-ways' | 'flood' | 'receive';
+/** `away`: to who is behind none of the load's ports. `receive`: nothing is sent; what comes is taken. */
+export type Pattern = 'one-way' | 'away' | 'back' | 'both-ways' | 'flood' | 'receive';
 
 export interface RunOptions {
   seconds: number;
@@ -21,6 +21,8 @@ export interface RunOptions {
   stamp?: boolean;
   /** Seconds of the same before what is counted. Default 0. */
   warm?: number;
+  /** Whether all that arrives counts, whatever it carries. */
+  any?: boolean;
 }
 
 /** In nanoseconds. */
@@ -70,7 +72,7 @@ export class Traffic {
     const largest = topology.largest + (tunnel ? tunnelHeaders : 0);
     const options = { cpu, queues, active, largest };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    if (tunnel) {
+    if (tunnel && endpoints.length > 1) {
       args.push('--tunnel');
     }
     this.#program = new Program(built('traffic'), [...args, ...endpoints]);

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { BlockList, isIP, SocketAddress } from 'node:net';
 import { z } from 'zod';
 import { native } from '../switch/native.js';
-import { flag, integer, name, netns } from './checks.js';
+import { flag, integer, name, netns, station, stationNumber } from './checks.js';
 import { type CommonOptions, commonFields, ownOptions, type PortKind } from './kind.js';
 
 const { limits } = native;
@@ -43,6 +43,11 @@ export interface VxlanOptions extends CommonOptions {
   mac?: string | undefined;
   /** Over a port: longest outer IP packet, 576 to 65535 bytes. Default 1500. */
   pathMtu?: number | undefined;
+  /**
+   * Over a port: remotes or gateways, and their Ethernet addresses, that are never asked for: for an underlay where nobody
+   * answers. A list of `address=mac`, or text with commas. Default none.
+   */
+  neighbors?: string[] | string | undefined;
   /** Takes frames of remotes that are not listed, and answers there. Default false. */
   learn?: boolean | undefined;
   /** Nothing goes from this tunnel to another of the same bridge: right for a full mesh. Default true. */
@@ -115,6 +120,27 @@ const remotesSchema = z.union(
   { error: remotesError },
 );
 
+const neighborError = `must be at most ${limits.remotes} neighbours, such as 192.0.2.2=02:00:00:00:00:02`;
+
+function neighbor(text: string): [address: string, mac: string] {
+  const [address = '', mac = '', ...more] = text.split('=');
+  return [canonical(address), more.length > 0 ? '' : mac];
+}
+
+function isNeighbor(text: string): boolean {
+  const [address, mac] = neighbor(text);
+  return isVtep(address) && station.safeParse(mac).success;
+}
+
+const neighborsSchema = z
+  .union([z.array(z.string()), z.string().transform((text) => text.split(separator))], {
+    error: neighborError,
+  })
+  .refine((list) => list.length <= limits.remotes && list.every(isNeighbor), {
+    error: neighborError,
+  })
+  .transform((list) => list.map((text) => neighbor(text).join('=')));
+
 const dscpError = 'must be an integer from 0 to 63, or inherit';
 const codePoint = z.int().min(0, { error: dscpError }).max(63, { error: dscpError });
 const digits = z.string().regex(/^\d+$/).transform(Number);
@@ -149,6 +175,7 @@ const fields = z.strictObject({
   vlan: integer(0, 4094).default(0).describe('Over a port: VLAN; 0 = untagged'),
   mac: macSchema.optional().describe('Over a port: Ethernet address of this end'),
   pathMtu: integer(576, 65_535).default(1500).describe('Over a port: longest outer IP packet'),
+  neighbors: neighborsSchema.default([]).describe('Over a port: neighbours that are not asked for'),
   netns: netns.optional().describe('Network namespace of the sockets'),
   learn: flag().default(false).describe('Takes frames of remotes that are not listed'),
   splitHorizon: flag().default(true).describe('Nothing goes from tunnel to tunnel of a bridge'),
@@ -171,7 +198,7 @@ const fields = z.strictObject({
 type Complete = z.output<typeof fields>;
 
 const schema = fields.superRefine((options, context) => {
-  const { local, remotes, gateway, prefix = 0, underlay, netns } = options;
+  const { local, remotes, neighbors, gateway, prefix = 0, underlay, netns } = options;
   const refuse = (path: string, message: string, input: unknown) =>
     context.addIssue({ code: 'custom', path: [path], message, input });
   if (gateway !== undefined && isIP(gateway) !== isIP(local)) {
@@ -182,6 +209,13 @@ const schema = fields.superRefine((options, context) => {
   }
   if (underlay !== 'kernel' && netns !== undefined) {
     refuse('netns', 'must not be given over a port: only sockets live in a namespace', netns);
+  }
+  const known = neighbors.map((text) => neighbor(text)[0]);
+  for (const [index, address] of known.entries()) {
+    if (isIP(address) !== isIP(local) || known.indexOf(address) !== index) {
+      const message = `must be of the same family as local (${local}), each once`;
+      refuse('neighbors', message, neighbors[index]);
+    }
   }
   for (const [index, remote] of remotes.entries()) {
     const message = remoteMistake(local, remote, remotes.slice(0, index));
@@ -234,6 +268,10 @@ export const vxlan = {
         underlay: kernel ? 0 : portId(underlay),
         prefix: prefix ?? (ipv4 ? 24 : 64),
         gateway,
+        neighbors: options.neighbors.map((text) => {
+          const [address, station] = neighbor(text);
+          return { address, mac: stationNumber(station) };
+        }),
         mac: mac === undefined ? madeOf(options.local) : BigInt(`0x${mac.replaceAll(/[:-]/g, '')}`),
         firstSourcePort,
         lastSourcePort,
@@ -245,8 +283,9 @@ export const vxlan = {
     return `VNI ${vni} at ${local} port ${port}${netns === undefined ? '' : ` in ${netns}`}`;
   },
   show(options) {
-    const { kind: _, remotes, ...rest } = ownOptions(options);
+    const { kind: _, remotes, neighbors, ...rest } = ownOptions(options);
     const given = Object.entries(rest).filter(([, value]) => value !== undefined);
-    return { ...Object.fromEntries(given), remotes: remotes.join(', ') };
+    const lists = { neighbors: neighbors.join(', '), remotes: remotes.join(', ') };
+    return { ...Object.fromEntries(given), ...lists };
   },
 } satisfies PortKind<Complete>;

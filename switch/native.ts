@@ -132,6 +132,8 @@ export interface NativeVxlanOptions {
   mac: bigint;
   /** Of the underlay, in bytes, 576 to 65535. */
   pathMtu: number;
+  /** Neighbours that are never asked for, each address once; at most `limits.remotes`. */
+  neighbors: { address: string; mac: bigint }[];
 }
 
 export interface NativeDeviceOptions {

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { version } from '../../switch/status.js';
-import { DeviceEnds, replayed } from '../device-ends.js';
+import { DeviceEnds, load } from '../device-ends.js';
 import type { Peer, Place, Running, Topology } from '../peer.js';
 import { Program, range, root, run } from '../programs.js';
 import { tunnel } from '../tunnel.js';
@@ -42,8 +42,7 @@ function cannot({ forwarding, ports }: Topology): string | undefined {
 
 async function start(cli: string, topology: Topology, place: Place): Promise<Running> {
   const api = join(place.folder, 'api.sock');
-  const mtu = topology.tunnel ? tunnel.mtu : undefined;
-  const ends = topology.ends && new DeviceEnds(topology.ends, topology.largest, place, mtu);
+  const ends = DeviceEnds.of(topology, place);
   const file = join(place.folder, 'config.json');
   writeFileSync(file, JSON.stringify(configuration(topology, place, ends)));
   const args = [cli, 'run', '--config', file, '--api', api];
@@ -97,21 +96,30 @@ function configuration(topology: Topology, { folder, switchCpu }: Place, ends?: 
       b: {
         // Both ends' addresses.
         macLimit: Math.min(topology.addresses * topology.active + 1000, 4_000_000),
-        ...(ends && !topology.tunnel && { static: { [replayed.destination]: 'p1' } }),
+        ...(ends && { static: stations(topology) }),
         learn: topology.forwarding !== 'cross-connect',
       },
       ...(topology.tunnel && { underlay: {} }),
     },
     ports: {
       ...Object.fromEntries(range(topology.ports).map(port)),
-      ...(topology.tunnel && { vx: tunnelPort() }),
+      ...(topology.tunnel && { vx: tunnelPort(ends !== undefined) }),
     },
   };
 }
 
-function tunnelPort() {
+/** Behind what is no load nobody tells where he is. */
+function stations({ tunnel: tunnelled }: Topology) {
+  return tunnelled
+    ? { [load.first]: 'p0', [load.second]: { port: 'vx', remote: tunnel.remote.address } }
+    : { [load.second]: 'p1' };
+}
+
+function tunnelPort(isDevice: boolean) {
   const { vni, local, remote, mtu } = tunnel;
   const { address, prefix, mac } = local;
-  const way = { underlay: 'p1', local: address, prefix, mac, remotes: [remote], pathMtu: mtu };
+  const remotes = [remote.address];
+  const neighbors = isDevice ? [`${remote.address}=${remote.mac}`] : [];
+  const way = { underlay: 'p1', local: address, prefix, mac, remotes, neighbors, pathMtu: mtu };
   return { kind: 'vxlan', bridge: 'b', vni, ...way };
 }

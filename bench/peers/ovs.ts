@@ -1,7 +1,7 @@
 /** Open vSwitch with DPDK: a userspace bridge with action NORMAL (learning) over net_memif. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { DeviceEnds } from '../device-ends.js';
+import { DeviceEnds, load } from '../device-ends.js';
 import { freeHugePages } from '../huge-pages.js';
 import type { Peer, Place, Topology } from '../peer.js';
 import { Program, range, run } from '../programs.js';
@@ -42,8 +42,7 @@ export const ovs: Peer = {
       : 'needs a flow for each address and keeps 200,000 at most';
   },
   async start(topology, place) {
-    const mtu = topology.tunnel ? tunnel.mtu : undefined;
-    const ends = topology.ends && new DeviceEnds(topology.ends, topology.largest, place, mtu);
+    const ends = DeviceEnds.of(topology, place);
     const database = await startDatabase(place);
     const control = new Control(place);
     control.configure(place);
@@ -70,6 +69,9 @@ export const ovs: Peer = {
         .filter(isLoad)
         .map((port) => control.addPort(port, place, topology));
       await program.until(() => sockets.every(existsSync), 40);
+      if (ends) {
+        control.addStations(topology);
+      }
       return {
         endpoints: [
           ...sockets.map((path) => `memif:${path}`),
@@ -184,19 +186,36 @@ class Control {
     const { vni, local, remote, mtu } = tunnel;
     const bridge = ['datapath_type=netdev', `other_config:hwaddr="${local.mac}"`];
     this.#vsctl('add-br', underlay, '--', 'set', 'bridge', underlay, ...bridge);
-    const options = ['type=vxlan', `options:key=${vni}`, `options:remote_ip=${remote}`];
+    const options = ['type=vxlan', `options:key=${vni}`, `options:remote_ip=${remote.address}`];
     this.#vsctl('add-port', 'br0', 'vx0', '--', 'set', 'Interface', 'vx0', ...options);
     const ip = (...args: string[]) => run('nsenter', ['-t', String(pid), '-n', 'ip', ...args]);
     ip('addr', 'add', `${local.address}/${local.prefix}`, 'dev', underlay);
     ip('link', 'set', underlay, 'up', 'mtu', String(mtu));
+    // Behind a device nobody answers who asks for an address.
+    this.#appctl('tnl/neigh/set', underlay, remote.address, remote.mac);
+  }
+
+  /** Behind what is no load nobody tells where he is; unknown, frames would go to the bridge's own interface as well. */
+  addStations({ tunnel: tunnelled }: Topology): void {
+    const second = tunnelled ? 'vx0' : 'p1';
+    for (const [port, mac] of [
+      ['p0', load.first],
+      [second, load.second],
+    ] as const) {
+      this.#appctl('fdb/add', 'br0', port, '0', mac);
+    }
   }
 
   /** Frames that left by a port, as it tells itself. */
   sent(port: number): number {
-    const target = join(this.#place.folder, 'vswitchd.ctl');
-    const text = run('ovs-appctl', ['-t', target, 'dpctl/show', '-s'], environment(this.#place));
+    const text = this.#appctl('dpctl/show', '-s');
     const [, counts = ''] = text.split(`: p${port} (`);
     return Number(/TX packets:(\d+)/.exec(counts)?.[1]);
+  }
+
+  #appctl(...args: string[]): string {
+    const target = join(this.#place.folder, 'vswitchd.ctl');
+    return run('ovs-appctl', ['-t', target, ...args], environment(this.#place));
   }
 
   #vsctl(...args: string[]): void {

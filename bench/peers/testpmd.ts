@@ -26,7 +26,7 @@ function testpmd(name: string, mode: string, what: string): Peer {
     },
     async start(topology, place) {
       const { folder, switchCpu, loadCpu } = place;
-      const ends = topology.ends && new DeviceEnds(topology.ends, topology.largest, place);
+      const ends = DeviceEnds.of(topology, place);
       const sockets = range(topology.ports).map((port) => join(folder, `${port}.sock`));
       const eal = ['--lcores', `0@${loadCpu},1@${switchCpu}`, ...memory(), ...drivers()];
       const app = [
@@ -45,7 +45,10 @@ function testpmd(name: string, mode: string, what: string): Peer {
       const program = new Program('stdbuf', ['-oL', 'dpdk-testpmd', ...args]);
       await program.until(() => /Press enter to exit|testpmd> /.test(program.output));
       return {
-        endpoints: sockets.filter((_, port) => isLoad(port)).map((socket) => `memif:${socket}`),
+        endpoints: [
+          ...sockets.filter((_, port) => isLoad(port)).map((socket) => `memif:${socket}`),
+          ...(topology.tunnel && ends ? ends.farEnds() : []),
+        ],
         ...(ends?.ends[1] !== 'memif' &&
           ends && { arrived: async () => ends.arrived() ?? (await sent(program)) }),
         queues: 1,

@@ -101,7 +101,7 @@ function tunnelEnd(underlay: string): string[] {
   return [
     `set interface mac address ${underlay} ${local.mac}`,
     `set interface ip address ${underlay} ${local.address}/${local.prefix}`,
-    `create vxlan tunnel src ${local.address} dst ${remote} vni ${vni} instance 0`,
+    `create vxlan tunnel src ${local.address} dst ${remote.address} vni ${vni} instance 0`,
     'set interface l2 bridge vxlan_tunnel0 1',
   ];
 }

@@ -13,8 +13,7 @@ interface Options {
 }
 
 async function moved(lane: Lane, size: string, seconds: number): Promise<number> {
-  // A flood to nobody: with one port the load only sends.
-  const pattern = lane.contender.topology.ends?.[0] === 'memif' ? 'flood' : 'receive';
+  const pattern = lane.contender.topology.ends?.[0] === 'memif' ? 'away' : 'receive';
   await lane.traffic.run({ seconds: warmUp(seconds), size, pattern });
   const before = (await lane.running.arrived?.()) ?? 0;
   const result = await lane.traffic.run({ seconds, size, pattern });
@@ -25,7 +24,7 @@ async function moved(lane: Lane, size: string, seconds: number): Promise<number>
 /** Rates of a recording hold for its size: each size has a lane of its own. */
 function scenario({ name, what, ends }: Options, size: string): Scenario {
   const load = ends.filter((end) => end === 'memif').length;
-  const topology = { ...standardTopology, ends, active: load, largest: Number(size) };
+  const topology = { ...standardTopology, ends, active: load, recorded: size };
   return {
     name: `${name}-${size}`,
     what: `${what}, ${size} bytes`,

@@ -184,6 +184,15 @@ IpAddress address(const Napi::Value& value, const char* name) {
 
 namespace {
 
+std::vector<StaticNeighbor> static_neighbors(const Napi::Array& list) {
+  std::vector<StaticNeighbor> neighbors;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const auto neighbor = list.Get(i).As<Napi::Object>();
+    neighbors.push_back({address(neighbor.Get("address"), "neighbors"), mac(neighbor.Get("mac"))});
+  }
+  return neighbors;
+}
+
 VtepOptions vtep_options(const Napi::Object& vxlan) {
   const auto port = [&](const char* name) {
     return static_cast<uint16_t>(number(vxlan.Get(name), name, 1, UINT16_MAX));
@@ -207,6 +216,7 @@ VtepOptions vtep_options(const Napi::Object& vxlan) {
       .vlan = static_cast<uint16_t>(number(vxlan.Get("vlan"), "vlan", 0, 4094)),
       .mac = mac(vxlan.Get("mac")),
       .mtu = static_cast<uint16_t>(number(vxlan.Get("pathMtu"), "pathMtu", 576, UINT16_MAX)),
+      .neighbors = static_neighbors(vxlan.Get("neighbors").As<Napi::Array>()),
   };
 }
 

@@ -55,7 +55,8 @@ Status Vteps::open_port(const VtepOptions& options, Port* carrier, OwnEnd& end) 
                             .dont_fragment = options.dont_fragment,
                             .udp_checksum = options.udp_checksum,
                             .first_source_port = options.first_source_port,
-                            .last_source_port = options.last_source_port},
+                            .last_source_port = options.last_source_port,
+                            .neighbors = options.neighbors},
       *carrier, shared_.clock);
   for (uint16_t w = 0; w < workers_.size(); ++w) {
     end.port->add_worker(w, workers_.port_counters(w)[options.underlay]);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "control/status.h"
 #include "ports/vxlan_kernel.h"
+#include "ports/vxlan_port.h"
 
 namespace memswitch {
 
@@ -25,6 +27,7 @@ struct VtepOptions {
   uint16_t vlan = 0;    // 0: untagged
   Mac mac = 0;
   uint16_t mtu = 1500;
+  std::vector<StaticNeighbor> neighbors{};
 
   bool operator==(const VtepOptions&) const = default;
 };

@@ -57,6 +57,41 @@ inline uint32_t gather_judged(std::byte* to, uint32_t most, const Burst& burst, 
   return done;
 }
 
+// As copy_rest(), of a frame in several pieces: a tunnel's, whose outer headers lie apart.
+template <uint32_t kWidth>
+[[gnu::always_inline]] inline void copy_pieces(std::byte* to, const Burst& burst,
+                                               const Frame& frame) {
+  Segment piece{frame.data, frame.first_length};
+  uint32_t at = 0;
+  for (uint16_t next = 0; at < frame.length;) {
+    const uint32_t length = std::min(piece.length, frame.length - at);
+    const uint32_t skip = at < kLine ? std::min(kLine - at, length) : 0;
+    copy_piece<kWidth>(to + at + skip, piece.data + skip, length - skip);
+    at += length;
+    if (next == frame.segments) {
+      break;
+    }
+    piece = burst.pieces[frame.segment + next++];
+  }
+}
+
+// A frame, as it was judged, into a buffer that has room for it.
+template <uint32_t kWidth>
+[[gnu::always_inline]] inline void copy_judged(std::byte* to, const Burst& burst, uint32_t index) {
+  const Frame& frame = burst.frames[index];
+  const std::byte* const header = burst.headers[index].data();
+  if (frame.length < kLine) {
+    copy_short(to, header, frame.length);
+    return;
+  }
+  if (frame.segments == 0) {
+    copy_rest<kWidth>(to, frame.data, frame.length);
+  } else {
+    copy_pieces<kWidth>(to, burst, frame);
+  }
+  copy_line<kWidth>(to, header);
+}
+
 // Lets the frame's first piece begin `skip` bytes later, of which it has as many.
 inline void skip_front(const Burst& burst, Frame& frame, uint32_t skip) {
   while (skip >= frame.first_length && frame.segments > 0) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dataplane/copy.h"
+#include "dataplane/pieces.h"
 
 namespace memswitch::memif {
 
@@ -267,24 +268,6 @@ constexpr uint32_t kAhead = 16;
   for (uint32_t n = first; n < end; ++n) {
     prefetch_for_write(&stretch.slots[n]);
     prefetch_for_write(stretch.view.base + load_once(&stretch.offered[n]).offset);
-  }
-}
-
-// As copy_rest(), of a frame in several pieces: a tunnel's, whose outer headers lie apart.
-template <uint32_t kWidth>
-[[gnu::always_inline]] inline void copy_pieces(std::byte* to, const Burst& burst,
-                                               const Frame& frame) {
-  Segment piece{frame.data, frame.first_length};
-  uint32_t at = 0;
-  for (uint16_t next = 0; at < frame.length;) {
-    const uint32_t length = std::min(piece.length, frame.length - at);
-    const uint32_t skip = at < kLine ? std::min(kLine - at, length) : 0;
-    copy_piece<kWidth>(to + at + skip, piece.data + skip, length - skip);
-    at += length;
-    if (next == frame.segments) {
-      break;
-    }
-    piece = burst.pieces[frame.segment + next++];
   }
 }
 

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "dataplane/fate.h"
+#include "ports/ethdev_copy.h"
 
 namespace memswitch {
 
@@ -131,75 +132,7 @@ void EthdevRxQueue::disarm() {
 
 // --- transmit ------------------------------------------------------------------------------------------------------
 
-// What goes out in one call.
-struct EthdevPort::Batch {
-  std::array<rte_mbuf*, kBurst> buffers;
-  std::array<uint8_t, kBurst> frames;  // of the burst
-  uint16_t count = 0;
-};
-
 namespace {
-
-// A frame in buffers of the device's own, in as many as it needs.
-class Copy {
- public:
-  explicit Copy(rte_mempool* pool) : pool_(pool), first_(rte_pktmbuf_alloc(pool)), last_(first_) {}
-
-  void append(const std::byte* from, uint32_t length) {
-    while (length > 0 && first_ != nullptr) {
-      const uint32_t room = rte_pktmbuf_tailroom(last_);
-      const uint32_t part = std::min(room, length);
-      std::memcpy(rte_pktmbuf_mtod_offset(last_, std::byte*, last_->data_len), from, part);
-      last_->data_len = static_cast<uint16_t>(last_->data_len + part);
-      first_->pkt_len += part;
-      from += part;
-      length -= part;
-      if (length > 0) {
-        extend();
-      }
-    }
-  }
-
-  // Null when the pool is empty.
-  rte_mbuf* take() { return first_; }
-
- private:
-  void extend() {
-    rte_mbuf* const next = rte_pktmbuf_alloc(pool_);
-    if (next == nullptr) {
-      rte_pktmbuf_free(first_);
-      first_ = nullptr;
-      return;
-    }
-    last_->next = next;
-    last_ = next;
-    ++first_->nb_segs;
-  }
-
-  rte_mempool* pool_;
-  rte_mbuf* first_;
-  rte_mbuf* last_;
-};
-
-// The frame's beginning from the snapshot that was classified, the rest from where the frame lies: its sender may
-// have changed its memory meanwhile.
-rte_mbuf* copy_of(const Burst& burst, uint8_t index, rte_mempool* pool) {
-  const Frame& frame = burst.frames[index];
-  Copy copy(pool);
-  uint32_t skip = std::min(frame.length, kHeaderBytes);
-  copy.append(burst.headers[index].data(), skip);
-  const auto append_rest = [&](const std::byte* data, uint32_t length) {
-    const uint32_t skipped = std::min(skip, length);
-    skip -= skipped;
-    copy.append(data + skipped, length - skipped);
-  };
-  append_rest(frame.data, frame.first_length);
-  for (uint16_t p = 0; p < frame.segments; ++p) {
-    const Segment& piece = burst.pieces[frame.segment + p];
-    append_rest(piece.data, piece.length);
-  }
-  return copy.take();
-}
 
 // Of a buffer with one owner that is all of a frame's: whether something may be put in it.
 bool is_ours(rte_mbuf& buffer) {
@@ -300,18 +233,26 @@ void EthdevPort::set_path(const EthdevPath& path) {
   }
 }
 
-void EthdevPort::prepare(Batch& batch, Burst& burst, std::span<const uint8_t> which,
+// What is copied, and what the device is asked to do, comes once all of the batch is known.
+void EthdevPort::prepare(EthdevBatch& batch, Burst& burst, std::span<const uint8_t> which,
                          PortCounters& counters) {
   for (const uint8_t index : which) {
-    Frame& frame = burst.frames[index];
-    if (frame.length > path_.longest) [[unlikely]] {
+    if (burst.frames[index].length > path_.longest) [[unlikely]] {
       drop(burst, index, Drop::kTooLong, counters);
       continue;
     }
-    rte_mbuf* buffer = hand_over(burst, index, path_.chains);
-    if (buffer == nullptr) {
-      buffer = copy_of(burst, index, path_.pool);
-    }
+    rte_mbuf* const buffer = hand_over(burst, index, path_.chains);
+    batch.missing = static_cast<uint16_t>(batch.missing + (buffer == nullptr ? 1 : 0));
+    batch.frames[batch.count] = index;
+    batch.buffers[batch.count++] = buffer;
+  }
+  if (batch.missing > 0) {
+    copy_missing(batch, burst, path_.pool);
+  }
+  uint16_t kept = 0;
+  for (uint16_t i = 0; i < batch.count; ++i) {
+    rte_mbuf* const buffer = batch.buffers[i];
+    const uint8_t index = batch.frames[i];
     if (buffer == nullptr) [[unlikely]] {
       drop(burst, index, Drop::kNoBuffer, counters);
       continue;
@@ -319,24 +260,24 @@ void EthdevPort::prepare(Batch& batch, Burst& burst, std::span<const uint8_t> wh
     if (path_.pads) {
       pad(*buffer);
     }
-    if (frame.unfinished != 0) [[unlikely]] {
-      ask_for_checksum(*buffer, frame.unfinished);
+    if (burst.frames[index].unfinished != 0) [[unlikely]] {
+      ask_for_checksum(*buffer, burst.frames[index].unfinished);
     }
-    batch.frames[batch.count] = index;
-    batch.buffers[batch.count++] = buffer;
+    batch.frames[kept] = index;
+    batch.buffers[kept++] = buffer;
   }
+  batch.count = kept;
 }
 
-void EthdevPort::send(Batch& batch, Burst& burst, uint16_t queue, PortCounters& counters) {
+void EthdevPort::send(EthdevBatch& batch, Burst& burst, uint16_t queue, PortCounters& counters) {
   // Before they are sent: what is sent may be freed at once.
-  std::array<uint32_t, kBurst> lengths;
+  uint64_t bytes = 0;
   for (uint16_t i = 0; i < batch.count; ++i) {
-    lengths[i] = batch.buffers[i]->pkt_len;
+    bytes += batch.buffers[i]->pkt_len;
   }
   const uint16_t sent = rte_eth_tx_burst(path_.device, queue, batch.buffers.data(), batch.count);
-  uint64_t bytes = 0;
-  for (uint16_t i = 0; i < sent; ++i) {
-    bytes += lengths[i];
+  for (uint16_t i = sent; i < batch.count; ++i) {
+    bytes -= batch.buffers[i]->pkt_len;
   }
   counters.tx_frames.add(sent);
   counters.tx_bytes.add(bytes);
@@ -360,7 +301,7 @@ void EthdevPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t
     drop(burst, which, Drop::kQueueBusy, counters);
     return;
   }
-  Batch batch;
+  EthdevBatch batch;
   prepare(batch, burst, which, counters);
   send(batch, burst, queue, counters);
   if (!path_.shares_queues) {

@@ -50,6 +50,8 @@ class EthdevRxQueue final : public RxQueue {
   uint32_t nap_us_ = kFirstNap_us;  // doubles as long as nothing comes
 };
 
+struct EthdevBatch;
+
 // What the data path knows of the device; fixed while it is open.
 struct EthdevPath {
   uint16_t device = 0;  // DPDK's number of it
@@ -75,10 +77,9 @@ class EthdevPort : public DevicePort {
   void set_up(bool up) { up_.store(up, std::memory_order_release); }
 
  private:
-  struct Batch;
-
-  void prepare(Batch& batch, Burst& burst, std::span<const uint8_t> which, PortCounters& counters);
-  void send(Batch& batch, Burst& burst, uint16_t queue, PortCounters& counters);
+  void prepare(EthdevBatch& batch, Burst& burst, std::span<const uint8_t> which,
+               PortCounters& counters);
+  void send(EthdevBatch& batch, Burst& burst, uint16_t queue, PortCounters& counters);
 
   EthdevPath path_;
   std::vector<std::unique_ptr<TxTurn>> turns_;

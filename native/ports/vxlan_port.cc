@@ -58,7 +58,13 @@ PortUnderlay::PortUnderlay(const Options& options, Port& port, const std::atomic
                 .vlan = options.self.vlan,
                 .zero_checksum6 = !options.udp_checksum},
       port_(port),
-      clock_(clock) {}
+      clock_(clock) {
+  for (const StaticNeighbor& given : options.neighbors) {
+    Neighbor& neighbor = neighbors_[next_hops_.add(given.address)];
+    neighbor.is_static = true;
+    neighbor.mac.store(given.mac, std::memory_order_relaxed);
+  }
+}
 
 void PortUnderlay::add_worker(uint16_t worker, PortCounters& counters) {
   counters_[worker] = &counters;
@@ -98,6 +104,9 @@ Mac PortUnderlay::resolve(const IpAddress& remote, uint16_t worker) {
 }
 
 void PortUnderlay::ask(Neighbor& neighbor, const IpAddress& address, uint16_t worker) {
+  if (neighbor.is_static) {
+    return;
+  }
   const uint16_t now = clock_.load(std::memory_order_relaxed);
   const uint8_t unanswered = neighbor.unanswered.load(std::memory_order_relaxed);
   if (unanswered > 0 && neighbor.asked.exchange(now, std::memory_order_relaxed) == now) {
@@ -119,7 +128,7 @@ bool PortUnderlay::hear(const vxlan::NeighborMessage& message) {
     return false;
   }
   const RemoteIndex index = next_hops_.find(message.sender.address);
-  if (index != kNoRemote) {
+  if (index != kNoRemote && !neighbors_[index].is_static) {
     Neighbor& neighbor = neighbors_[index];
     neighbor.confirmed.store(clock_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     neighbor.unanswered.store(0, std::memory_order_relaxed);

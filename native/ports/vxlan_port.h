@@ -8,6 +8,7 @@
 
 #include <array>
 #include <memory>
+#include <vector>
 
 #include "ports/port.h"
 #include "ports/underlay.h"
@@ -16,6 +17,14 @@
 #include "vxlan/neighbor.h"
 
 namespace memswitch {
+
+// One whose Ethernet address the operator says: it is never asked for, and nothing that is heard changes it.
+struct StaticNeighbor {
+  IpAddress address;
+  Mac mac;
+
+  bool operator==(const StaticNeighbor&) const = default;
+};
 
 class PortUnderlay final : public Underlay {
  public:
@@ -32,6 +41,7 @@ class PortUnderlay final : public Underlay {
     bool udp_checksum = false;
     uint16_t first_source_port = 49152;
     uint16_t last_source_port = 65535;
+    std::vector<StaticNeighbor> neighbors{};  // fewer than kMaxRemotes
   };
   PortUnderlay(const Options& options, Port& port, const std::atomic<uint16_t>& clock);
   ~PortUnderlay() override;
@@ -69,6 +79,7 @@ class PortUnderlay final : public Underlay {
     std::atomic<uint16_t> confirmed{0};
     std::atomic<uint16_t> asked{0};  // when last
     std::atomic<uint8_t> unanswered{0};
+    bool is_static = false;  // written before the first frame
   };
   struct Scratch;
 

@@ -1,5 +1,6 @@
 /** Capture files, which DPDK's net_pcap sends frames from and writes what arrives to. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { run } from './processes.js';
 
 const headerBytes = 24;
 const recordBytes = 16;
@@ -35,3 +36,17 @@ export function readCapture(path: string): Buffer[] {
   }
   return frames;
 }
+
+/** UDP over IPv6 without checksums is what tunnels may do (RFC 6935); tshark warns of it unless told. */
+const zeroAllowed = ['-o', 'udp.ignore_ipv6_zero_checksum:TRUE'];
+
+/** Frames in a capture that a filter shows, one a line, as tshark tells them; checksums are looked at. */
+export function shown(file: string, filter: string, ...more: string[]): string[] {
+  const checks = ['ip', 'udp', 'tcp'].flatMap((layer) => ['-o', `${layer}.check_checksum:TRUE`]);
+  checks.push(...zeroAllowed);
+  const lines = run('tshark', '-2', '-r', file, ...checks, '-Y', filter, ...more).split('\n');
+  return lines.filter(Boolean);
+}
+
+/** A filter: what tshark has at least a warning about. */
+export const minded = `_ws.expert.severity >= ${0x60_0000}`;

@@ -33,9 +33,16 @@ export class Underlay {
     this.#in(this.#bridge, 'ip', 'link', 'set', `v${number}`, state);
   }
 
+  /** Takes the addresses off a host's `eth0`, for a switch to have them there. */
+  bare(netns: string): void {
+    this.#in(netns, 'ip', 'addr', 'flush', 'dev', 'eth0');
+    this.#in(netns, 'ethtool', '-K', 'eth0', 'tx', 'off');
+  }
+
   /** A Linux vxlan device `vx0` on a host, which floods to the remotes. */
   linux(netns: string, vni: number, local: string, remotes: string[], inside: string, more = '') {
-    const options = ['id', `${vni}`, 'local', local, 'dstport', '4789', ...more.split(' ')];
+    const port = more.includes('dstport') ? [] : ['dstport', '4789'];
+    const options = ['id', `${vni}`, 'local', local, ...port, ...more.split(' ')];
     const link = ['link', 'add', 'vx0', 'type', 'vxlan', ...options.filter(Boolean)];
     this.#in(netns, 'ip', ...link, 'dev', 'eth0');
     for (const remote of remotes) {

@@ -83,6 +83,18 @@ const table: [description: string, text: string, path: string, message: string |
   ],
   ['prefix', wan(`${end}, prefix: 33`), 'ports.wan.prefix', /from 0 to 32, got 33/],
   ['gateway', wan(`${end}, gateway: '::1'`), 'ports.wan.gateway', /same family as local/],
+  [
+    'a neighbour',
+    wan(`${end}, neighbors: 192.0.2.2`),
+    'ports.wan.neighbors',
+    /neighbours, such as/,
+  ],
+  [
+    'a neighbour of the other family',
+    wan(`${end}, neighbors: ['::1=02:00:00:00:00:01']`),
+    'ports.wan.neighbors',
+    /same family as local/,
+  ],
   ["a group's address", wan(`${end}, mac: '01:00:00:00:00:01'`), 'ports.wan.mac', /one station/],
   [
     'ring size below',
@@ -413,6 +425,7 @@ test('a tunnel is completed with defaults; remotes may be text, as from the comm
     df: true,
     vlan: 0,
     pathMtu: 1500,
+    neighbors: [],
     sourcePorts: '49152-65535',
   });
 });

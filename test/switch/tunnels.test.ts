@@ -1,6 +1,8 @@
 /** Tunnels by the library: made, shown, changed and refused. Frames through them: test/ports/vxlan, test/interop. */
 import { Switch } from 'memswitch';
 import { expect, test } from 'vitest';
+import { Metrics } from '../../switch/metrics/index.js';
+import { parseMetrics } from './prometheus.js';
 
 /** A port that no other run has. */
 const port = 30_000 + (process.pid % 10_000);
@@ -24,6 +26,16 @@ test('a tunnel and its remotes: added, shown, removed', async () => {
   });
   const [remote] = sw.tunnel('wan').remotes;
   expect(remote?.innerMtu).toBe((remote?.mtu ?? 0) - 50);
+  const labels = { port: 'wan', remote: '127.0.0.2' };
+  const metrics = parseMetrics((await new Metrics(sw).text()).toString());
+  for (const [name, value] of [
+    ['up', 1],
+    ...['rx_frames', 'rx_bytes', 'tx_frames', 'tx_bytes', 'dropped_frames'].map(
+      (counted) => [`${counted}_total`, 0] as const,
+    ),
+  ] as const) {
+    expect(metrics.get(`memswitch_tunnel_${name}`)?.samples).toMatchObject([{ labels, value }]);
+  }
   await sw.addRemote('wan', '127.0.0.3');
   expect(sw.tunnels()[0]?.remotes.map(({ address }) => address)).toEqual([
     '127.0.0.2',

@@ -145,6 +145,31 @@ TEST("vxlan over a port: behind a gateway, the gateway is asked for") {
   EXPECT(Bytes(sent.begin() + 30, sent.begin() + 34) == (Bytes{198, 51, 100, 9}));
 }
 
+TEST("vxlan over a port: a neighbour that is given is never asked for, and nobody changes it") {
+  for (const bool ipv4 : {true, false}) {
+    const expect::Row row(ipv4 ? "IPv4" : "IPv6");
+    VxlanOptions options = over(kNoPort, ipv4);
+    options.vtep.neighbors = {{options.remotes[0], mac(8)}};
+    Crossing crossing(options);
+    EXPECT(crossing.fixture.sw.tunnels()[0].remotes[0].reachable);
+    const auto expect_sent = [&] {
+      EXPECT(crossing.near->send(frame(2, 1)));
+      const Bytes sent = crossing.far->station.expect_frame();
+      EXPECT(Bytes(sent.begin(), sent.begin() + 6) == (Bytes{2, 0, 0, 0, 0, 8}));
+    };
+    expect_sent();
+    // Somebody says that he has the address; he is answered, and no more.
+    Bytes question(vxlan::kMaxNeighborFrame);
+    question.resize(vxlan::write_question(reinterpret_cast<std::byte*>(question.data()),
+                                          crossing.far->self, crossing.far->other));
+    EXPECT(crossing.far->station.send(question));
+    const Bytes answer = crossing.far->station.expect_frame();
+    EXPECT(vxlan::read_neighbor(Far::head(answer), static_cast<uint32_t>(answer.size())));
+    expect_sent();
+    EXPECT_SOON(crossing.imbalance() == 0);
+  }
+}
+
 TEST("vxlan over a port: several VTEPs share it, each with its address, VLAN and neighbours") {
   Fixture fixture;
   const PortId nic = fixture.add_port("nic");
