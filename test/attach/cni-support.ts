@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
+import type { Namespace } from '../devices/support.js';
 import { Program, run, until } from '../interop/processes.js';
 import { command, finished, folder, root } from '../switch/support.js';
 
@@ -31,6 +32,15 @@ export function cnitool(): string {
     run('env', ...env, 'go', 'build', '-o', program, source);
   }
   return program;
+}
+
+export interface CniResult {
+  interfaces: { name: string; mac: string; mtu: number; socketPath: string; sandbox: string }[];
+  ips: { address: string; interface: number }[];
+}
+
+export function pathOf(pod: Namespace): string {
+  return `/run/netns/${pod.name}`;
 }
 
 export interface Answer {
@@ -163,6 +173,8 @@ function below(path: string): string[] {
   return entries.filter((it) => !it.isDirectory()).map((it) => join(it.parentPath, it.name));
 }
 
+type RuntimeCommand = 'add' | 'check' | 'del';
+
 /** A runtime: libcni over a list of plugins. */
 export class Runtime {
   readonly #env: string[];
@@ -184,8 +196,17 @@ export class Runtime {
     ];
   }
 
-  call(command: 'add' | 'check' | 'del', netns: string, ...env: string[]): string {
+  call(command: RuntimeCommand, netns: string, ...env: string[]): string {
+    return run(...this.#line(command, netns, env));
+  }
+
+  /** In a network namespace that is the node's: what the plugins do to their host, they do there. */
+  callIn(node: Namespace, command: RuntimeCommand, netns: string, ...env: string[]): string {
+    return node.exec(...this.#line(command, netns, env));
+  }
+
+  #line(command: RuntimeCommand, netns: string, env: string[]): [string, ...string[]] {
     const all = ['CNI_IFNAME=net1', ...this.#env, ...env];
-    return run('env', ...all, cnitool(), command, this.#network, `/run/netns/${netns}`);
+    return ['env', ...all, cnitool(), command, this.#network, `/run/netns/${netns}`];
   }
 }

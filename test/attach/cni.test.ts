@@ -1,37 +1,17 @@
-/** The CNI plugin: as runtimes start it, by their library, with the reference plugins beside it, in real namespaces. */
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+/** The CNI plugin: what it answers to each command, in each version, and what it makes. */
+import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { Namespace } from '../devices/support.js';
-import { endAll, run, until } from '../interop/processes.js';
-import { address4, Underlay } from '../interop/underlay.js';
-import { folder, root } from '../switch/support.js';
+import { endAll, run } from '../interop/processes.js';
+import { folder } from '../switch/support.js';
 import { schemas } from './cni-schema.js';
-import { CniHost, lacksCni, nothing, plugin, plugins, Runtime } from './cni-support.js';
-import { reaches } from './support.js';
+import { CniHost, type CniResult, lacksCni, nothing, pathOf, plugin } from './cni-support.js';
 
 const why = lacksCni();
-const attachProgram = join(root, 'build/Release/memswitch-attach');
 
 afterEach(endAll);
-
-interface Result {
-  interfaces: { name: string; mac: string; mtu: number; socketPath: string; sandbox: string }[];
-  ips: { address: string; interface: number }[];
-}
-
-function path(pod: Namespace): string {
-  return `/run/netns/${pod.name}`;
-}
 
 describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: ${why}`}`, () => {
   test('is one file that needs nothing of its host, and is started in milliseconds', () => {
@@ -59,11 +39,11 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
       const validate = new Ajv({ strict: false }).compile(schemas[cniVersion] as object);
       for (const kind of ['memif', 'kernel']) {
         const conf = host.conf({ cniVersion, kind, ipam });
-        const call = { container: 'c0ffee', netns: path(pod) };
+        const call = { container: 'c0ffee', netns: pathOf(pod) };
         const { status, json } = await host.plugin('ADD', conf, call);
         expect([status, json]).toEqual([0, expect.anything()]);
         expect([validate(json), validate.errors]).toEqual([true, null]);
-        const { interfaces, ips } = json as unknown as Result;
+        const { interfaces, ips } = json as unknown as CniResult;
         expect([interfaces[0]?.name, ips[0]?.interface]).toEqual(['net1', 0]);
         const socket = join(host.pods, 'c0ffee/net1.sock');
         const isTold = kind === 'memif' && cniVersion === '1.1.0';
@@ -73,7 +53,7 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
         if (cniVersion >= '0.4.0') {
           expect((await host.plugin('CHECK', later, call)).json).toEqual({});
         }
-        for (const netns of [path(pod), '']) {
+        for (const netns of [pathOf(pod), '']) {
           const end = await host.plugin('DEL', later, { ...call, netns });
           expect([end.status, end.json]).toEqual([0, {}]);
         }
@@ -82,76 +62,6 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
       }
     },
   );
-
-  test('two pods, one over memif and one over the kernel, and a third behind VXLAN ping each other', async () => {
-    const underlay = new Underlay();
-    onTestFinished(() => underlay.remove());
-    const [near, far] = [underlay.host(1), underlay.host(2)];
-    underlay.linux(far, 42, address4(2), [address4(1)], '10.85.200.1');
-    run('ip', '-n', far, 'addr', 'add', '10.85.200.1/16', 'dev', 'vx0');
-    const tunnel = {
-      kind: 'vxlan',
-      bridge: 'blue',
-      vni: 42,
-      local: address4(1),
-      remotes: [address4(2)],
-      netns: near,
-    };
-    const host = await CniHost.start({ tunnel });
-    // Two networks, of which host-local knows nothing together: each has a range of its own.
-    const ipam = (kind: string) => ({
-      ...Object(host.conf().ipam),
-      rangeStart: kind === 'memif' ? '10.85.1.2' : '10.85.2.2',
-    });
-    const list = (kind: string) => [
-      host.conf({ kind, mtu: 1400, capabilities: { mac: true }, ipam: ipam(kind) }),
-      ...(kind === 'kernel'
-        ? [{ type: 'tuning', sysctl: { 'net.ipv4.conf.net1.arp_filter': '1' } }]
-        : []),
-    ];
-    const [one, two] = [new Namespace(), new Namespace()];
-    const memif = new Runtime(host, 'blue', list('memif'));
-    const kernel = new Runtime(host, 'blue-kernel', list('kernel'));
-    const first = JSON.parse(memif.call('add', one.name)) as Result;
-    const mac = '02:00:00:00:85:02';
-    const second = JSON.parse(kernel.call('add', two.name, `CAP_ARGS={"mac":"${mac}"}`)) as Result;
-    const [here = '', there = ''] = [first, second].map(({ ips }) => ips[0]?.address.split('/')[0]);
-    expect([here, there]).toEqual(['10.85.1.2', '10.85.2.2']);
-    expect(second.interfaces[0]?.mac).toBe(mac);
-    expect(two.exec('ip', 'addr', 'show', 'net1')).toMatch(
-      new RegExp(`mtu 1400(.|\n)*${mac}(.|\n)*${there}/16`),
-    );
-
-    const [{ socket }] = (await host.get('/v1/attachments?network=blue')) as {
-      socket: string;
-    }[] as [{ socket: string }];
-    const attach = one.start(attachProgram, socket.replace('.sock', '.env'));
-    await host.linked(3);
-    await until('carrier', () => one.exec('ip', 'link', 'show', 'net1').includes('LOWER_UP'));
-    const everybody = async () => {
-      await reaches(one, there);
-      await reaches(two, here);
-      await reaches(one, '10.85.200.1');
-      await reaches(two, '10.85.200.1');
-    };
-    await everybody();
-    memif.call('check', one.name);
-    kernel.call('check', two.name);
-
-    // The switch dies and comes back: neither pod is touched.
-    await host.restart('SIGKILL');
-    await host.linked(3);
-    await until('carrier', () => one.exec('ip', 'link', 'show', 'net1').includes('LOWER_UP'));
-    await everybody();
-    kernel.call('check', two.name);
-
-    two.exec('ip', 'addr', 'flush', 'dev', 'net1');
-    expect(() => kernel.call('check', two.name)).toThrow(/net1 has no address/);
-    expect(attach.output).not.toContain('dropped');
-    memif.call('del', one.name);
-    kernel.call('del', two.name);
-    expect(await host.left()).toEqual(nothing);
-  });
 
   test('the socket is the pod’s alone, with a secret of its own', async () => {
     const host = await CniHost.start();
@@ -167,11 +77,17 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
       },
     });
     const args = `IgnoreUnknown=1;K8S_POD_NAME=p;K8S_POD_UID=${uid}`;
-    const add = await host.plugin('ADD', conf, { container: 'a1', netns: path(pod), args });
-    const { interfaces } = add.json as unknown as Result;
+    const add = await host.plugin('ADD', conf, { container: 'a1', netns: pathOf(pod), args });
+    const { interfaces } = add.json as unknown as CniResult;
     const socket = join(host.pods, uid, 'net1.sock');
     expect(interfaces).toEqual([
-      { name: 'net1', mac: '02:00:00:00:00:99', mtu: 1500, sandbox: path(pod), socketPath: socket },
+      {
+        name: 'net1',
+        mac: '02:00:00:00:00:99',
+        mtu: 1500,
+        sandbox: pathOf(pod),
+        socketPath: socket,
+      },
     ]);
     const info = JSON.parse(readFileSync(join(host.home, 'info/x.json'), 'utf8'));
     expect(info).toEqual({
@@ -222,7 +138,7 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
       },
     };
     const pod = new Namespace();
-    const call = { container: '0123456789abcdef', netns: path(pod) };
+    const call = { container: '0123456789abcdef', netns: pathOf(pod) };
     expect((await host.plugin('ADD', conf, call)).status).toBe(0);
     const socket = join(sharedDir, 'memif-0123456789ab-net1.sock');
     expect(await host.get('/v1/attachments')).toMatchObject([
@@ -236,7 +152,7 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
   test('what runtimes ask for by capability: mac, ips, bandwidth; ports belong to portmap', async () => {
     const host = await CniHost.start();
     const pod = new Namespace();
-    const call = { container: 'able', netns: path(pod) };
+    const call = { container: 'able', netns: pathOf(pod) };
     const runtimeConfig = {
       Mac: '02:00:00:00:00:77',
       ips: ['10.90.0.7/24', 'fd00:90::7/64'],
@@ -269,7 +185,7 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
   test('mode passthru: the bridge is one container’s alone', async () => {
     const host = await CniHost.start();
     const pod = new Namespace();
-    const [one, two] = ['one', 'two'].map((container) => ({ container, netns: path(pod) }));
+    const [one, two] = ['one', 'two'].map((container) => ({ container, netns: pathOf(pod) }));
     const alone = host.conf({ mode: 'passthru' });
     expect((await host.plugin('ADD', alone, one)).status).toBe(0);
     for (const conf of [host.conf(), alone]) {
@@ -286,122 +202,6 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
     expect(await host.left()).toEqual(nothing);
   });
 
-  test('100 at once, and the garbage collector takes what no runtime knows', {
-    timeout: 120_000,
-  }, async () => {
-    const host = await CniHost.start();
-    const pod = new Namespace();
-    const conf = host.conf();
-    const containers = Array.from({ length: 100 }, (_, i) => `crowd-${i}`);
-    const answers = await Promise.all(
-      containers.map((container) => host.plugin('ADD', conf, { container, netns: path(pod) })),
-    );
-    expect(answers.filter(({ status }) => status !== 0)).toEqual([]);
-    const addresses = answers.map(({ json }) => (json as unknown as Result).ips[0]?.address);
-    expect(new Set(addresses).size).toBe(100);
-    expect((await host.ports()).length).toBe(100);
-    const valid = [{ containerID: 'crowd-7', ifname: 'net1' }];
-    const gc = await host.plugin('GC', {
-      ...conf,
-      cniVersion: '1.1.0',
-      'cni.dev/valid-attachments': valid,
-    });
-    expect(gc).toEqual({ status: 0, json: {}, stderr: '' });
-    expect((await host.left()).leases).toHaveLength(1);
-    expect(
-      (await host.plugin('CHECK', conf, { container: 'crowd-7', netns: path(pod) })).status,
-    ).toBe(0);
-    expect((await host.plugin('DEL', conf, { container: 'crowd-7' })).status).toBe(0);
-    expect(await host.left()).toEqual(nothing);
-  });
-
-  const cycles = Number(process.env.MEMSWITCH_CNI_CYCLES ?? 20);
-  test(`${cycles} times there and away leave nothing`, {
-    timeout: 60_000 + 2_000 * cycles,
-  }, async () => {
-    const host = await CniHost.start();
-    const pod = new Namespace();
-    const files = () => run('ls', `/proc/${host.daemon.pid}/fd`).split('\n').length;
-    /** So many of both kinds, one after the other, of a container of its own. */
-    const lane = async (name: string, times: number) => {
-      const call = { container: `cycle-${name}`, netns: path(pod), interface: name };
-      for (let i = 0; i < times; ++i) {
-        const conf = host.conf({ kind: i % 2 ? 'kernel' : 'memif' });
-        expect((await host.plugin('ADD', conf, call)).status).toBe(0);
-        expect((await host.plugin('DEL', conf, call)).status).toBe(0);
-      }
-    };
-    const lanes = ['a', 'b', 'c', 'd'].map((name) => `lane-${name}`);
-    await Promise.all(lanes.map((name) => lane(name, 2)));
-    const before = files();
-    await Promise.all(lanes.map((name) => lane(name, cycles / lanes.length)));
-    expect(await host.left()).toEqual(nothing);
-    expect(pod.exec('ip', '-br', 'link')).not.toMatch(/lane|msw/);
-    await until('no descriptor more than before', () => files() <= before);
-  });
-
-  describe('a death at any step', () => {
-    /** An IPAM plugin that ends its caller at a moment of ADD. */
-    function deadly(host: CniHost, moment: string): string {
-      const bin = join(host.home, 'deadly');
-      mkdirSync(bin);
-      const real = `${plugins}/host-local`;
-      // Nobody gives an address after the death of the one who asked 'before' it: the script ends too.
-      const kill = '[ "$CNI_COMMAND" = ADD ] && kill -9 $PPID && exit';
-      const script = moment === 'before' ? `${kill}; exec ${real}` : `${real}; ${kill}`;
-      writeFileSync(join(bin, 'host-local'), `#!/bin/sh\n${script}\nexit 0\n`);
-      chmodSync(join(bin, 'host-local'), 0o755);
-      return bin;
-    }
-
-    test.each(['before', 'after'])('of the plugin, %s the address was given', async (moment) => {
-      const host = await CniHost.start();
-      const pod = new Namespace();
-      const conf = host.conf({ kind: 'kernel' });
-      const call = { container: 'victim', netns: path(pod), path: deadly(host, moment) };
-      expect((await host.plugin('ADD', conf, call)).status).toBeNull();
-      const left = await host.left();
-      expect(left.attachments).toHaveLength(1);
-      expect(left.leases).toHaveLength(moment === 'after' ? 1 : 0);
-      await host.restart('SIGKILL');
-      const check = await host.plugin('CHECK', conf, call);
-      expect([check.status, check.json.code]).toEqual([1, 3]);
-      // The attempt is repeated, or its remains are collected.
-      expect((await host.plugin('GC', { ...conf, cniVersion: '1.1.0' })).status).toBe(0);
-      expect(await host.left()).toEqual(nothing);
-      expect((await host.plugin('ADD', conf, { ...call, path: plugins })).status).toBe(0);
-      expect((await host.plugin('DEL', conf, { ...call, path: plugins })).status).toBe(0);
-      expect(await host.left()).toEqual(nothing);
-    });
-
-    test('of the switch, and of the namespace meanwhile', async () => {
-      const host = await CniHost.start();
-      const pod = new Namespace();
-      const conf = host.conf({ kind: 'kernel' });
-      const call = { container: 'orphan', netns: path(pod) };
-      expect((await host.plugin('ADD', conf, call)).status).toBe(0);
-      await host.daemon.end('SIGKILL');
-      const dead = await host.plugin('DEL', conf, call);
-      expect([dead.status, dead.json.code]).toEqual([1, 11]);
-      pod.end();
-      await host.run();
-      expect(await host.get('/v1/attachments')).toMatchObject([{ state: 'failed' }]);
-      expect((await host.plugin('DEL', conf, call)).status).toBe(0);
-      expect(await host.left()).toEqual(nothing);
-    });
-
-    test('a damaged record stops nobody', async () => {
-      const host = await CniHost.start();
-      const pod = new Namespace();
-      const call = { container: 'fine', netns: path(pod) };
-      expect((await host.plugin('ADD', host.conf(), call)).status).toBe(0);
-      writeFileSync(join(`${host.api}.state`, 'attachments', 'cni-x.json'), '{ "half');
-      await host.restart('SIGTERM');
-      expect((await host.plugin('CHECK', host.conf(), call)).status).toBe(0);
-      expect(host.daemon.output).toMatch(/cni-x.json is damaged/);
-    });
-  });
-
   test('failed addresses undo the attachment', async () => {
     const host = await CniHost.start();
     const pod = new Namespace();
@@ -412,7 +212,7 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
       rangeStart: '10.86.0.2',
       rangeEnd: '10.86.0.2',
     };
-    const [one, two] = ['one', 'two'].map((container) => ({ container, netns: path(pod) }));
+    const [one, two] = ['one', 'two'].map((container) => ({ container, netns: pathOf(pod) }));
     expect((await host.plugin('ADD', host.conf({ ipam }), one)).status).toBe(0);
     const full = await host.plugin('ADD', host.conf({ ipam }), two);
     expect(full.json.msg).toMatch(/IPAM plugin host-local: .*no IP addresses available/);
@@ -420,7 +220,7 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
     // An interface that is there already: the address goes back, too.
     const twin = await host.plugin('ADD', host.conf({ kind: 'kernel' }), {
       container: 'three',
-      netns: path(pod),
+      netns: pathOf(pod),
       interface: 'lo',
     });
     expect([twin.status, twin.json.msg]).toEqual([1, expect.stringMatching(/lo.*no TAP/)]);

@@ -1,0 +1,132 @@
+/** The CNI plugin under what runtimes do at their worst: many at once, many times over, and deaths at any step. */
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { Namespace } from '../devices/support.js';
+import { endAll, run, until } from '../interop/processes.js';
+import { CniHost, type CniResult, lacksCni, nothing, pathOf, plugins } from './cni-support.js';
+
+const why = lacksCni();
+
+afterEach(endAll);
+
+describe.skipIf(why !== undefined)(
+  `memswitch-cni endures${why === undefined ? '' : `: ${why}`}`,
+  () => {
+    test('100 at once, and the garbage collector takes what no runtime knows', {
+      timeout: 120_000,
+    }, async () => {
+      const host = await CniHost.start();
+      const pod = new Namespace();
+      const conf = host.conf();
+      const containers = Array.from({ length: 100 }, (_, i) => `crowd-${i}`);
+      const answers = await Promise.all(
+        containers.map((container) => host.plugin('ADD', conf, { container, netns: pathOf(pod) })),
+      );
+      expect(answers.filter(({ status }) => status !== 0)).toEqual([]);
+      const addresses = answers.map(({ json }) => (json as unknown as CniResult).ips[0]?.address);
+      expect(new Set(addresses).size).toBe(100);
+      expect((await host.ports()).length).toBe(100);
+      const valid = [{ containerID: 'crowd-7', ifname: 'net1' }];
+      const gc = await host.plugin('GC', {
+        ...conf,
+        cniVersion: '1.1.0',
+        'cni.dev/valid-attachments': valid,
+      });
+      expect(gc).toEqual({ status: 0, json: {}, stderr: '' });
+      expect((await host.left()).leases).toHaveLength(1);
+      expect(
+        (await host.plugin('CHECK', conf, { container: 'crowd-7', netns: pathOf(pod) })).status,
+      ).toBe(0);
+      expect((await host.plugin('DEL', conf, { container: 'crowd-7' })).status).toBe(0);
+      expect(await host.left()).toEqual(nothing);
+    });
+
+    const cycles = Number(process.env.MEMSWITCH_CNI_CYCLES ?? 20);
+    test(`${cycles} times there and away leave nothing`, {
+      timeout: 60_000 + 2_000 * cycles,
+    }, async () => {
+      const host = await CniHost.start();
+      const pod = new Namespace();
+      const files = () => run('ls', `/proc/${host.daemon.pid}/fd`).split('\n').length;
+      /** So many of both kinds, one after the other, of a container of its own. */
+      const lane = async (name: string, times: number) => {
+        const call = { container: `cycle-${name}`, netns: pathOf(pod), interface: name };
+        for (let i = 0; i < times; ++i) {
+          const conf = host.conf({ kind: i % 2 ? 'kernel' : 'memif' });
+          expect((await host.plugin('ADD', conf, call)).status).toBe(0);
+          expect((await host.plugin('DEL', conf, call)).status).toBe(0);
+        }
+      };
+      const lanes = ['a', 'b', 'c', 'd'].map((name) => `lane-${name}`);
+      await Promise.all(lanes.map((name) => lane(name, 2)));
+      const before = files();
+      await Promise.all(lanes.map((name) => lane(name, cycles / lanes.length)));
+      expect(await host.left()).toEqual(nothing);
+      expect(pod.exec('ip', '-br', 'link')).not.toMatch(/lane|msw/);
+      await until('no descriptor more than before', () => files() <= before);
+    });
+
+    describe('a death at any step', () => {
+      /** An IPAM plugin that ends its caller at a moment of ADD. */
+      function deadly(host: CniHost, moment: string): string {
+        const bin = join(host.home, 'deadly');
+        mkdirSync(bin);
+        const real = `${plugins}/host-local`;
+        // Nobody gives an address after the death of the one who asked 'before' it: the script ends too.
+        const kill = '[ "$CNI_COMMAND" = ADD ] && kill -9 $PPID && exit';
+        const script = moment === 'before' ? `${kill}; exec ${real}` : `${real}; ${kill}`;
+        writeFileSync(join(bin, 'host-local'), `#!/bin/sh\n${script}\nexit 0\n`);
+        chmodSync(join(bin, 'host-local'), 0o755);
+        return bin;
+      }
+
+      test.each(['before', 'after'])('of the plugin, %s the address was given', async (moment) => {
+        const host = await CniHost.start();
+        const pod = new Namespace();
+        const conf = host.conf({ kind: 'kernel' });
+        const call = { container: 'victim', netns: pathOf(pod), path: deadly(host, moment) };
+        expect((await host.plugin('ADD', conf, call)).status).toBeNull();
+        const left = await host.left();
+        expect(left.attachments).toHaveLength(1);
+        expect(left.leases).toHaveLength(moment === 'after' ? 1 : 0);
+        await host.restart('SIGKILL');
+        const check = await host.plugin('CHECK', conf, call);
+        expect([check.status, check.json.code]).toEqual([1, 3]);
+        // The attempt is repeated, or its remains are collected.
+        expect((await host.plugin('GC', { ...conf, cniVersion: '1.1.0' })).status).toBe(0);
+        expect(await host.left()).toEqual(nothing);
+        expect((await host.plugin('ADD', conf, { ...call, path: plugins })).status).toBe(0);
+        expect((await host.plugin('DEL', conf, { ...call, path: plugins })).status).toBe(0);
+        expect(await host.left()).toEqual(nothing);
+      });
+
+      test('of the switch, and of the namespace meanwhile', async () => {
+        const host = await CniHost.start();
+        const pod = new Namespace();
+        const conf = host.conf({ kind: 'kernel' });
+        const call = { container: 'orphan', netns: pathOf(pod) };
+        expect((await host.plugin('ADD', conf, call)).status).toBe(0);
+        await host.daemon.end('SIGKILL');
+        const dead = await host.plugin('DEL', conf, call);
+        expect([dead.status, dead.json.code]).toEqual([1, 11]);
+        pod.end();
+        await host.run();
+        expect(await host.get('/v1/attachments')).toMatchObject([{ state: 'failed' }]);
+        expect((await host.plugin('DEL', conf, call)).status).toBe(0);
+        expect(await host.left()).toEqual(nothing);
+      });
+
+      test('a damaged record stops nobody', async () => {
+        const host = await CniHost.start();
+        const pod = new Namespace();
+        const call = { container: 'fine', netns: pathOf(pod) };
+        expect((await host.plugin('ADD', host.conf(), call)).status).toBe(0);
+        writeFileSync(join(`${host.api}.state`, 'attachments', 'cni-x.json'), '{ "half');
+        await host.restart('SIGTERM');
+        expect((await host.plugin('CHECK', host.conf(), call)).status).toBe(0);
+        expect(host.daemon.output).toMatch(/cni-x.json is damaged/);
+      });
+    });
+  },
+);
