@@ -108,10 +108,6 @@ function workerMistakes({ workers }: Shaped): Mistake[] {
     if (cpu === undefined) {
       return [];
     }
-    const first = list.findIndex((other) => other.cpu === cpu);
-    if (first < index) {
-      return [{ path, message: `must be a CPU of its own, got ${cpu} as workers[${first}] has` }];
-    }
     const message = cpuMistake(cpu);
     return message === undefined ? [] : [{ path, message }];
   });

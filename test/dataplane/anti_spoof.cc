@@ -104,6 +104,17 @@ Packet extended(uint8_t extension, const Address& source = kOurs) {
   return ipv6(source, extension, 40).number(58, 1).fill(7).number(136, 1).fill(31);
 }
 
+// Behind an authentication header (RFC 4302) of 24 bytes, whose length is in words of four, less two.
+Packet authenticated(const Address& target) {
+  return ipv6(kOurs, 51, 48)
+      .number(58, 1)
+      .number(4, 1)
+      .fill(22)
+      .number(136, 1)
+      .fill(7)
+      .address(target);
+}
+
 // A first fragment, or a later one, of what follows.
 Packet fragment(uint16_t offset, uint8_t protocol, uint8_t first_byte) {
   return ipv6(kOurs, 44, 1000)
@@ -214,6 +225,10 @@ std::vector<Case> cases() {
       {"an advertisement behind a destination header", extended(60), kIp},
       {"an advertisement behind a hop-by-hop header", extended(0), kIp},
       {"an advertisement behind a routing header", extended(43), kIp},
+      {"an advertisement behind an authentication header", authenticated(kTheirs), kIp},
+      {"one of ours behind an authentication header", authenticated(kOurs), kIp},
+      {"one of ours behind a destination header",
+       ipv6(kOurs, 60, 32).number(58, 1).fill(7).number(136, 1).fill(7).address(kOurs), kIp},
       {"an advertisement in a first fragment", fragment(1, 58, 136), kIp},
       {"an advertisement in the only fragment", fragment(0, 58, 136), kIp},
       {"a large echo in fragments", fragment(1, 58, 128), kFine},

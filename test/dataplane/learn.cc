@@ -63,6 +63,33 @@ TEST("a source is learned once of a run, of each run, and of any frame that is n
   EXPECT_EQ(stage->port.macs.used(), 3);
 }
 
+TEST("what was learned before a restart is learned again, where it still can be") {
+  Fixture fixture(1, {.ageing = 300});
+  const PortId here = fixture.add_port("here");
+  const PortId elsewhere = fixture.add_port("elsewhere", {.bridge = fixture.add_bridge()});
+  EXPECT(fixture.sw.add_static_mac(fixture.bridge, mac(7), here).ok());
+  const std::vector<MacTable::Entry> kept{
+      {.mac = mac(1), .port = here, .seen = 10},
+      {.mac = mac(2), .port = elsewhere, .seen = 10},  // another bridge's
+      {.mac = mac(3), .port = 99, .seen = 10},         // nobody's
+      {.mac = mac(4), .port = here, .seen = 301},      // too old
+      {.mac = 0, .port = here, .seen = 10},            // no address
+      {.mac = mac(6) | 1, .port = here, .seen = 10},   // a group's
+      {.mac = with_vlan(mac(8), 5),
+       .port = here,
+       .seen = 10},                                // of a VLAN, and the bridge has none
+      {.mac = mac(7), .port = here, .seen = 10}};  // known
+  EXPECT_EQ(fixture.sw.relearn(fixture.bridge, kept), 1);
+  EXPECT_EQ(fixture.state(here).macs, 1);
+  EXPECT_EQ(fixture.state(elsewhere).macs, 0);
+  uint16_t age = 0;
+  EXPECT(fixture.sw
+             .find_mac(fixture.bridge, mac(1),
+                       [&](const MacTable::Entry&, uint16_t seconds) { age = seconds; })
+             .ok());
+  EXPECT(age >= 10);
+}
+
 TEST("nothing is learned of frames that are dropped for what they are") {
   Bytes group = frame(9, 5);
   group[6] |= 1;

@@ -80,6 +80,22 @@ TEST("only the listed addresses may speak, of frames of any shape") {
   EXPECT_SOON(row.fixture.imbalance() == 0);
 }
 
+TEST("what was dropped already is neither judged, nor counted by a rate, nor dropped again") {
+  const RateOptions slow{.frames = 1, .burst_ms = 1000};
+  Row row({{.senders = SenderOptions{.macs = {mac(1)}}, .rx = slow}, {}});
+  EXPECT(row.fixture.sw.set_port(row.ports[0], row.fixture.bridge, 0, 1514).ok());
+  for (int i = 0; i < 20; ++i) {
+    EXPECT(row[0].send(frame(0xff, 1, 1600)));
+    EXPECT(row[0].send(frame(0xff, 2, 1600)));
+  }
+  row.expect_drop(0, Drop::kOversize, 40);
+  EXPECT(row[0].send(frame(0xff, 1)));
+  EXPECT(row[1].expect_frame() == frame(0xff, 1));
+  EXPECT_EQ(row.fixture.drops(row.ports[0], Drop::kSpoofedMac), 0);
+  EXPECT_EQ(row.fixture.drops(row.ports[0], Drop::kRxRate), 0);
+  EXPECT_SOON(row.fixture.imbalance() == 0);
+}
+
 TEST("a rate lets its burst pass, and the rest is dropped where it came in, or was to leave") {
   for (const bool tx : {false, true}) {
     const expect::Row name(tx ? "tx" : "rx");

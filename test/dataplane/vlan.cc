@@ -181,6 +181,38 @@ TEST("priorities and service tags pass; what is inside another tag is payload") 
   p.expect_balance();
 }
 
+TEST("a priority without a VLAN leaves with the VLAN of the port that it came in by") {
+  Ports p({access(100), trunk(1, 4094), trunk(1, 50, 200), trunk(200, 200)});
+  const Bytes plain = frame(0xff, 1, 200);
+  EXPECT(p[0].send(tagged(plain, {kCustomer | 0xa000})));
+  EXPECT(p[1].expect_frame() == tagged(plain, {kCustomer | 0xa000 | 100}));
+  EXPECT(p[2].send(tagged(plain, {kService | 0x6000})));
+  EXPECT(p[1].expect_frame() == tagged(plain, {kService | 0x6000 | 200}));
+  EXPECT(p[3].expect_frame() == tagged(plain, {kService | 0x6000 | 200}));
+  p.expect_nothing();
+  p.expect_balance();
+}
+
+TEST("frames of one pair of stations in several VLANs, mixed in a burst, each stay in their own") {
+  Ports p({trunk(1, 4094), access(10), access(20), access(30)});
+  // Nobody sees them before the last is in the ring.
+  memif::Ring& ring = p[0].link().tx[0];
+  uint16_t unseen = 0;
+  uint16_t* const seen = std::exchange(ring.own_index, &unseen);
+  const std::array<uint16_t, 7> order{10, 20, 10, 30, 30, 10, 20};
+  for (uint8_t i = 0; i < 70; ++i) {
+    EXPECT(p[0].send(in_vlan(frame(9, 1, 64, i), order[i % order.size()])));
+  }
+  ring.own_index = seen;
+  memif::store_release(seen, unseen);
+  Station::ring_if_asked(ring);
+  for (uint8_t i = 0; i < 70; ++i) {
+    EXPECT(p[order[i % order.size()] / 10].expect_frame() == frame(9, 1, 64, i));
+  }
+  p.expect_nothing();
+  p.expect_balance();
+}
+
 TEST("a flooded frame loses its tag for one and keeps it for another, priority and all") {
   Ports p({trunk(100, 100), access(100), trunk(100, 100), access(100), trunk(100, 100)});
   const Bytes plain = frame(0xff, 1, 900);

@@ -202,6 +202,29 @@ TEST("queues that move hundreds of times between workers lose no frame and reord
   }
 }
 
+TEST("two workers that share a CPU, or have one each, move the frames of ports of four queues") {
+  const int other = std::thread::hardware_concurrency() > 1 ? 1 : 0;
+  for (const int second : {0, other}) {
+    for (const Polling polling : {Polling::kBusy, Polling::kAdaptive, Polling::kInterrupt}) {
+      const expect::Row row("CPUs 0 and " + std::to_string(second) + ", polling " +
+                            std::to_string(static_cast<int>(polling)));
+      Fixture fixture(2, {}, polling);
+      EXPECT(fixture.sw.set_worker(0, {.cpu = 0, .polling = polling}).ok());
+      EXPECT(fixture.sw.set_worker(1, {.cpu = second, .polling = polling}).ok());
+      Pair pair(fixture);
+      for (int i = 0; i < 20; ++i) {
+        pair.proceed();
+      }
+      for (const WorkerState& worker : fixture.sw.worker_states()) {
+        EXPECT_EQ(worker.queues.size(), 4);
+        EXPECT(std::ranges::any_of(worker.queues,
+                                   [](const QueueState& queue) { return queue.frames > 0; }));
+      }
+      pair.expect_nothing_lost(fixture);
+    }
+  }
+}
+
 TEST("workers that come, go and change CPU and polling beside traffic cost no frame") {
   Fixture fixture(1);
   Pair pair(fixture);

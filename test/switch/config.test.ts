@@ -231,12 +231,6 @@ const table: [description: string, text: string, path: string, message: string |
     /^must be a CPU of this machine \(.*\), got 4000$/,
   ],
   [
-    'CPU twice',
-    'workers: [{ cpu: 0 }, { cpu: 0 }]',
-    'workers[1].cpu',
-    'must be a CPU of its own, got 0 as workers[0] has',
-  ],
-  [
     'key of a worker',
     'workers: [{ pollin: busy }]',
     'workers[0].pollin',

@@ -62,6 +62,20 @@ test('workers come, change and go, and queues move by hand, without a frame lost
   });
 });
 
+test('a configuration gives two workers one CPU, and both move frames', async () => {
+  const workers = [
+    { cpu: 0, polling: 'interrupt' },
+    { cpu: 0, polling: 'interrupt' },
+  ] as const;
+  await withTraffic({ workers: [...workers] }, async (sw) => {
+    expect(sw.workers()).toMatchObject([
+      { cpu: 0, queues: [{}] },
+      { cpu: 0, queues: [{}] },
+    ]);
+    await until('both are measured', () => sw.workers().every(({ busy }) => busy > 0));
+  });
+});
+
 test('a configuration brings, changes and removes workers, and places queues', async () => {
   await withTraffic({ workers: 2 }, async (sw, ports) => {
     const three = { workers: 3, polling: 'interrupt', placement: 'auto', ports } as const;
