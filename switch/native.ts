@@ -450,8 +450,8 @@ export interface NativeSwitch {
   placePort(port: number, workers: number[]): void;
 
   /**
-   * Gives the listening sockets and the peers of memif ports to the process that waits at the socket, with a note. When it was
-   * found all workers end, and only close() is left to do.
+   * Gives the listening sockets and the peers of memif ports to the process that waits at the socket, with a note; then only
+   * close() is left to do. When it fails all goes on as before.
    */
   handOver(socket: string, note: Buffer): void;
   /** Takes them, before ports are added. */

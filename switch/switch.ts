@@ -194,14 +194,12 @@ export class Switch {
 
   /**
    * Gives sockets and peers of memif ports to the process that waits at a UNIX socket, which takes this one's place; then there is
-   * only {@link close} left to do. Peers do not notice, and what lies in their rings stays there.
+   * only {@link close} left to do. Peers do not notice, and what lies in their rings stays there. When it fails all goes on.
    * @param note for that process.
    * @internal
    */
   handOver(socket: string, note: Buffer): void {
-    this.#open().#workers.ending(() =>
-      nativeCall('handover', () => this.#native.handOver(socket, note)),
-    );
+    nativeCall('handover', () => this.#open().#native.handOver(socket, note));
   }
 
   /**
@@ -557,6 +555,7 @@ export class Switch {
     this.#native.close();
     this.#ports.restore();
     this.#events.end();
+    await this.#workers.close();
   }
 
   #runningWorkers(): RunningWorkers {

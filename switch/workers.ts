@@ -112,21 +112,15 @@ export class Workers {
     await run;
   }
 
-  /** Does what ends them all on purpose; unless it fails. */
-  ending(work: () => void): void {
-    this.#stopping = true;
-    try {
-      work();
-    } catch (error) {
-      this.#stopping = false;
-      throw error;
-    }
-  }
-
+  /** Resolves when no worker polls any more. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#native.stop();
     await Promise.all(this.#runs.values());
+  }
+
+  /** Ends their threads, which takes tens of milliseconds: nobody need wait for that with what the workers used. */
+  async close(): Promise<void> {
     await this.#pool.close();
     running.delete(this.#native);
   }

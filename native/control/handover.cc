@@ -20,7 +20,8 @@ constexpr uint64_t kLongestNote = uint64_t{256} << 20;
 // Changes with the records below and with what a Message means.
 constexpr uint64_t kVersion = 0x6d73'7769'7463'0001;
 
-enum class Kind : uint32_t { kNote, kListener, kConnection, kSaid, kEnd };
+// The heir says kHello and kTaken, the other one the rest.
+enum class Kind : uint32_t { kNote, kListener, kConnection, kSaid, kEnd, kHello, kTaken };
 
 // One datagram, with at most one descriptor.
 struct Item {
@@ -61,7 +62,7 @@ Status check_user(const UniqueFd& socket) {
              : refuse(Code::kPermission, "handover: the other process is another user's");
 }
 
-bool send(const UniqueFd& socket, const Item& item, int fd) {
+Status send(const UniqueFd& socket, const Item& item, int fd = -1) {
   iovec data{const_cast<Item*>(&item), sizeof item};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr header{};
@@ -76,10 +77,12 @@ bool send(const UniqueFd& socket, const Item& item, int fd) {
     c->cmsg_len = CMSG_LEN(sizeof fd);
     std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
   }
-  return ::sendmsg(socket.get(), &header, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof item);
+  return ::sendmsg(socket.get(), &header, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof item)
+             ? Status{}
+             : system_error("handover");
 }
 
-bool receive(const UniqueFd& socket, Item& item, UniqueFd& fd) {
+Status receive(const UniqueFd& socket, Item& item, UniqueFd& fd) {
   iovec data{&item, sizeof item};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr header{};
@@ -93,8 +96,19 @@ bool receive(const UniqueFd& socket, Item& item, UniqueFd& fd) {
     std::memcpy(&number, CMSG_DATA(c), sizeof number);
     fd.reset(number);
   }
-  return size == static_cast<ssize_t>(sizeof item) && (header.msg_flags & MSG_CTRUNC) == 0 &&
-         item.version == kVersion;
+  const bool whole = size == static_cast<ssize_t>(sizeof item) &&
+                     (header.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == 0;
+  return whole && item.version == kVersion
+             ? Status{}
+             : broken("it ended early, or the other process is of another version");
+}
+
+// From the heir.
+Status hear(const UniqueFd& heir, Kind wanted) {
+  Item item;
+  UniqueFd none;
+  Status status = receive(heir, item, none);
+  return !status.ok() || item.kind == wanted ? status : broken("out of order");
 }
 
 UniqueFd in_memory(const std::string& text) {
@@ -171,7 +185,9 @@ Status take(const Item& item, UniqueFd fd, Handover& handover) {
       }
       return {};
     case Kind::kEnd:
-      return {};
+    case Kind::kHello:
+    case Kind::kTaken:
+      break;
   }
   return broken("out of order");
 }
@@ -198,21 +214,25 @@ Status receive_handover(const UniqueFd& listener, Handover& handover) {
     return status;
   }
   limit_waiting(socket);
-  for (;;) {
+  Status status = send(socket, {.kind = Kind::kHello});
+  while (status.ok()) {
     Item item;
     UniqueFd fd;
-    if (!receive(socket, item, fd)) {
-      return broken("it ended early, or the other process is of another version");
+    status = receive(socket, item, fd);
+    if (status.ok() && item.kind == Kind::kEnd) {
+      break;
     }
-    if (item.kind == Kind::kEnd) {
-      char none = 0;
-      return ::recv(socket.get(), &none, sizeof none, 0) == 0 ? Status{}
-                                                              : broken("the other switch stays");
-    }
-    if (Status status = take(item, std::move(fd), handover); !status.ok()) {
-      return status;
+    if (status.ok()) {
+      status = take(item, std::move(fd), handover);
     }
   }
+  if (status.ok()) {
+    status = send(socket, {.kind = Kind::kTaken});
+  }
+  char none = 0;
+  return !status.ok() || ::recv(socket.get(), &none, sizeof none, 0) == 0
+             ? status
+             : broken("the other switch stays");
 }
 
 Status reach_heir(const std::string& socket, UniqueFd& heir) {
@@ -222,23 +242,31 @@ Status reach_heir(const std::string& socket, UniqueFd& heir) {
     return system_error("handover: " + socket);
   }
   limit_waiting(heir);
-  return check_user(heir);
+  Status status = check_user(heir);
+  return status.ok() ? hear(heir, Kind::kHello) : status;
 }
 
-Status send_handover(const UniqueFd& heir, const Handover& handover) {
-  const UniqueFd note = in_memory(handover.note);
-  bool sent = note && send(heir, {.kind = Kind::kNote, .size = handover.note.size()}, note.get());
-  for (const HandedListener& listener : handover.listeners) {
-    sent = sent && send(heir, item_of(listener), listener.socket.get());
-    for (const HandedConnection& connection : listener.connections) {
-      sent = sent && send(heir, {.kind = Kind::kConnection}, connection.socket.get());
-      for (const memif::Record& record : connection.said) {
-        const int fd = record.fds.empty() ? -1 : record.fds[0].get();
-        sent = sent && send(heir, {.kind = Kind::kSaid, .message = record.message}, fd);
-      }
-    }
-  }
-  return sent && send(heir, {.kind = Kind::kEnd}, -1) ? Status{} : system_error("handover");
+Status tell_note(const UniqueFd& heir, const std::string& note) {
+  const UniqueFd file = in_memory(note);
+  return file ? send(heir, {.kind = Kind::kNote, .size = note.size()}, file.get())
+              : system_error("handover: memfd");
+}
+
+Status tell_listener(const UniqueFd& heir, const HandedListener& listener, int socket) {
+  return send(heir, item_of(listener), socket);
+}
+
+Status tell_connection(const UniqueFd& heir, int socket) {
+  return send(heir, {.kind = Kind::kConnection}, socket);
+}
+
+Status tell_said(const UniqueFd& heir, const memif::Message& message, int fd) {
+  return send(heir, {.kind = Kind::kSaid, .message = message}, fd);
+}
+
+Status conclude(const UniqueFd& heir) {
+  Status status = send(heir, {.kind = Kind::kEnd});
+  return status.ok() ? hear(heir, Kind::kTaken) : status;
 }
 
 }  // namespace memswitch

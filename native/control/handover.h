@@ -3,7 +3,8 @@
 // same handshake and the same checks (memif/server_handshake.h), and goes on where the rings stand: the peer, who sees
 // neither, cannot tell. So no message of a peer is believed because another process believed it.
 //
-// It goes over a UNIX socket that the new process makes, to a process of the same user only.
+// It goes over a UNIX socket that the new process makes, to a process of the same user only. That one says its version first, and in
+// the end that it has everything: until then the old process can go on as if nothing had been.
 #pragma once
 
 #include <sys/types.h>
@@ -43,9 +44,16 @@ Status await_handover(const std::string& socket, UniqueFd& listener);
 // Waits until it has come, and the other switch is closed, so that its devices are free; on a thread that may wait.
 Status receive_handover(const UniqueFd& listener, Handover& handover);
 
-// The other side: finds the process that waits there, before anything is given up,
+// The other side: finds the process that waits there, and that it is of this version.
 Status reach_heir(const std::string& socket, UniqueFd& heir);
-// and gives it everything.
-Status send_handover(const UniqueFd& heir, const Handover& handover);
+
+// Then it is told one thing after the other; a connection is its listener's that was told before it, and likewise what was said.
+Status tell_note(const UniqueFd& heir, const std::string& note);
+// Without its descriptors and connections.
+Status tell_listener(const UniqueFd& heir, const HandedListener& listener, int socket);
+Status tell_connection(const UniqueFd& heir, int socket);
+Status tell_said(const UniqueFd& heir, const memif::Message& message, int fd);
+// That was all. Waits until it says that it has it.
+Status conclude(const UniqueFd& heir);
 
 }  // namespace memswitch

@@ -1,6 +1,4 @@
 // How sockets and connections of memif go from one process to another: control/handover.h.
-#include <fcntl.h>
-
 #include <algorithm>
 
 #include "control/memif_server.h"
@@ -9,45 +7,70 @@ namespace memswitch {
 
 namespace {
 
-// With descriptors of its own: the link has the doorbells until it goes.
-void complete(std::vector<memif::Record>& said, const memif::Link& link) {
-  for (memif::Record& record : said) {
-    if (record.message.type == memif::MessageType::kAddRing) {
-      const memif::AddRing& ring = record.message.add_ring;
-      const size_t before = (ring.flags & memif::kRingFromClient) != 0 ? 0 : link.rx.size();
-      const int doorbell = link.doorbells[before + ring.index].get();
-      record.fds[0].reset(::fcntl(doorbell, F_DUPFD_CLOEXEC, 0));
+// What came with the message; the link has the doorbells.
+int descriptor_of(const memif::Record& record, const memif::Link& link) {
+  if (record.message.type == memif::MessageType::kAddRing) {
+    const memif::AddRing& ring = record.message.add_ring;
+    const size_t before = (ring.flags & memif::kRingFromClient) != 0 ? 0 : link.rx.size();
+    return link.doorbells[before + ring.index].get();
+  }
+  return record.fds.empty() ? -1 : record.fds[0].get();
+}
+
+Status tell_peer(const UniqueFd& heir, int socket, const std::vector<memif::Record>& said,
+                 const memif::Link& link) {
+  Status status = tell_connection(heir, socket);
+  for (const memif::Record& record : said) {
+    if (status.ok()) {
+      status = tell_said(heir, record.message, descriptor_of(record, link));
     }
   }
+  return status;
 }
 
 }  // namespace
 
-std::vector<HandedListener> MemifServer::give_away(
-    const std::function<const memif::Link&(PortId)>& link_of) {
-  std::vector<HandedListener> given;
+// Of the peers those that are attached: others have not been promised anything, and come again.
+Status MemifServer::bequeath(const UniqueFd& heir, const LinkOf& link_of) const {
+  Status status;
+  for (const auto& [key, listener] : listeners_) {
+    if (status.ok()) {
+      status = tell_listener(heir,
+                             {.address = listener->address,
+                              .netns = listener->netns,
+                              .file = listener->file,
+                              .device = listener->device,
+                              .inode = listener->inode},
+                             listener->socket.get());
+    }
+    for (const Connection& connection : listener->connections) {
+      if (status.ok() && connection.attached != kNoPort) {
+        status =
+            tell_peer(heir, connection.channel.fd(), connection.said, link_of(connection.attached));
+      }
+    }
+  }
+  return status;
+}
+
+void MemifServer::surrender() {
   for (auto& [key, listener] : listeners_) {
-    HandedListener& one = given.emplace_back(HandedListener{.address = listener->address,
-                                                            .netns = listener->netns,
-                                                            .file = listener->file,
-                                                            .device = listener->device,
-                                                            .inode = listener->inode});
     reactor_.unwatch(listener->socket.get());
-    one.socket = std::move(listener->socket);
     for (Connection& connection : listener->connections) {
       reactor_.unwatch(connection.channel.fd());
       if (connection.attached == kNoPort) {
-        // It has not been promised anything, and comes again.
         listener->disposal.take(std::move(connection.channel));
-        continue;
       }
-      complete(connection.said, link_of(connection.attached));
-      one.connections.push_back({connection.channel.take_socket(), std::move(connection.said)});
-      owner_.detached(connection.attached, "handed over to another process");
     }
   }
   listeners_.clear();
-  return given;
+}
+
+bool MemifServer::serves(PortId port) const {
+  return std::ranges::any_of(listeners_, [port](const auto& entry) {
+    return std::ranges::any_of(entry.second->served,
+                               [port](const auto& one) { return one.second.port == port; });
+  });
 }
 
 // The socket of that name, if it was made as this one is to be; else it goes, and makes room.

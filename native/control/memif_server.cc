@@ -19,9 +19,11 @@ using memif::ServerHandshake;
 
 namespace {
 
+// Also with a full backlog, or as another type of socket: only a refusal means nobody.
 bool somebody_listens(const Address& address) {
   const UniqueFd probe = new_socket();
-  return ::connect(probe.get(), address.get(), address.length) == 0 || errno == EAGAIN;
+  return ::connect(probe.get(), address.get(), address.length) == 0 ||
+         (errno != ECONNREFUSED && errno != ENOENT);
 }
 
 // A socket file whose owner has died is in the way: removed, but nothing that is not a socket, and not if somebody

@@ -46,9 +46,12 @@ class MemifServer {
   // Ends it because the peer broke the rules: nobody may attach for a while, each time longer.
   void expel(PortId port, const std::string& reason);
 
-  // To another process: sockets and connections as they are. Nobody is served any more, and no peer is told.
-  // `link_of`: a port's that is attached.
-  std::vector<HandedListener> give_away(const std::function<const memif::Link&(PortId)>& link_of);
+  [[nodiscard]] bool serves(PortId port) const;
+  // Tells another process of all sockets and peers, while nobody polls them. `link_of`: a port's that is attached.
+  using LinkOf = std::function<const memif::Link&(PortId)>;
+  Status bequeath(const UniqueFd& heir, const LinkOf& link_of) const;
+  // That has them: nobody is served here any more, and no peer is told.
+  void surrender();
   // From another process, before the first port: sockets for those that are added.
   void inherit(std::vector<HandedListener> heritage) { heritage_ = std::move(heritage); }
   // When all are there: attaches the peers, who do not notice. Those whose port is not there are told.

@@ -166,9 +166,9 @@ class Switch final : private MemifOwner {
   Status remove_mirror(uint32_t id);
   std::vector<MirrorStatus> mirrors();
 
-  // To a process that waits at the socket, with a note: first the workers end, then every listening socket and every peer of
-  // memif goes there, without noticing. All that is left to do with the switch is to close it.
-  Status hand_over(const std::string& socket, std::string note);
+  // To a process that waits at the socket, with a note: every listening socket and every peer of memif, which do not notice. All
+  // that is left to do with the switch is to close it. When that fails it goes on as before.
+  Status hand_over(const std::string& socket, const std::string& note);
   // From another process, before ports are added that were its; adopt() when they are all there. Returns how many peers came
   // along.
   void inherit(Handover handover);
@@ -235,6 +235,10 @@ class Switch final : private MemifOwner {
   bool await_quiescence();
   void watch_port(PortId id);
   Status check_mirror(const MirrorOptions& options);
+  std::vector<Record*> served_links();
+  bool let_go_of_links();
+  void take_links_back();
+  void forget_links();
   void forget_port(PortId id, const std::shared_ptr<Bridge>& bridge);
   bool poll_link(Record& record);
   void look_for_faults();

@@ -5,18 +5,6 @@
 
 namespace memswitch {
 
-namespace {
-
-std::vector<RxQueue*> queues_of(const MemifLink& link) {
-  std::vector<RxQueue*> queues;
-  for (const auto& queue : link.rx()) {
-    queues.push_back(queue.get());
-  }
-  return queues;
-}
-
-}  // namespace
-
 memif::Reason Switch::attached(PortId id, memif::Link link, memif::PeerCredentials peer) {
   Record& record = ports_.at(id);
   record.link =

@@ -147,6 +147,14 @@ void MemifLink::wake_peer() {
   }
 }
 
+std::vector<RxQueue*> queues_of(const MemifLink& link) {
+  std::vector<RxQueue*> queues;
+  for (const auto& queue : link.rx()) {
+    queues.push_back(queue.get());
+  }
+  return queues;
+}
+
 void MemifPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t /*worker*/,
                          PortCounters& counters) {
   if (MemifLink* now = link.load(std::memory_order_acquire)) [[likely]] {

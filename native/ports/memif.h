@@ -93,6 +93,8 @@ class MemifLink {
   std::vector<std::unique_ptr<MemifTxQueue>> tx_;
 };
 
+std::vector<RxQueue*> queues_of(const MemifLink& link);
+
 class MemifPort final : public Port {
  public:
   using Port::Port;

@@ -135,3 +135,75 @@ TEST("a handover that is not one is refused, and nothing is given to nobody") {
     ::unlink(socket.c_str());
   }
 }
+
+namespace {
+
+// What an heir says first.
+std::vector<char> hello(const std::string& socket) {
+  UniqueFd listener;
+  EXPECT_EQ(await_handover(socket, listener).message, "");
+  Handover handover;
+  std::vector<char> words(4096);
+  std::jthread heir(
+      [&] { EXPECT_CONTAINS(receive_handover(listener, handover).message, "ended early"); });
+  {
+    const UniqueFd caller = Station::dial(socket);
+    pollfd entry{caller.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&entry, 1, 10'000), 1);
+    const ssize_t size = ::recv(caller.get(), words.data(), words.size(), 0);
+    EXPECT(size > 0);
+    words.resize(static_cast<size_t>(size));
+  }
+  heir.join();
+  ::unlink(socket.c_str());
+  return words;
+}
+
+}  // namespace
+
+TEST("a switch whose heir fails half-way, or is of another version, goes on with every peer") {
+  Fixture fixture;
+  fixture.add_port("in");
+  fixture.add_port("out");
+  Station left(fixture.socket("in"));
+  Station right(fixture.socket("out"));
+  const auto check = [&](uint8_t seed) {
+    EXPECT(left.send(frame(2, 1, 64, seed)));
+    EXPECT(right.expect_frame() == frame(2, 1, 64, seed));
+    EXPECT(right.send(frame(1, 2, 900, seed)));
+    EXPECT(left.expect_frame() == frame(1, 2, 900, seed));
+  };
+  check(0);
+  const std::string socket = fixture.socket("handover");
+  const std::vector<char> right_words = hello(socket);
+  std::vector<char> wrong_words = right_words;
+  wrong_words[0] ^= 1;
+  uint8_t seed = 1;
+  // Records that the heir takes before it dies; -1: all of them.
+  for (const auto& [words, records] : {std::pair{wrong_words, 0}, std::pair{right_words, 0},
+                                       std::pair{right_words, 3}, std::pair{right_words, -1}}) {
+    const expect::Row row(std::to_string(records) + " records");
+    UniqueFd listener;
+    EXPECT_EQ(await_handover(socket, listener).message, "");
+    Status status;
+    std::jthread giver([&] { status = fixture.sw.hand_over(socket, "a note"); });
+    {
+      pollfd entry{listener.get(), POLLIN, 0};
+      EXPECT_EQ(::poll(&entry, 1, 10'000), 1);
+      const UniqueFd heir(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      EXPECT(::send(heir.get(), words.data(), words.size(), 0) > 0);
+      const timeval soon{.tv_sec = 1, .tv_usec = 0};
+      ::setsockopt(heir.get(), SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon);
+      char taken[4096];
+      for (int i = 0; i != records && ::recv(heir.get(), taken, sizeof taken, 0) > 0; ++i) {
+      }
+    }
+    giver.join();
+    EXPECT(!status.ok());
+    ::unlink(socket.c_str());
+    check(seed++);
+  }
+  EXPECT_SOON(fixture.imbalance() == 0);
+  // And is still there to be handed over.
+  EXPECT_EQ(handed_over(fixture).listeners.size(), 2);
+}
