@@ -1,16 +1,7 @@
 /** Records that survive their process: one file each, replaced as a whole, so that a crash leaves the old one or the new one. */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { sweepFolder, writeAtomicallySync } from '../state/atomic-file.js';
 
 const ending = '.json';
 
@@ -24,16 +15,7 @@ export class Store<T> {
 
   put(key: string, record: T): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-    const path = this.#path(key);
-    const next = `${path}.new`;
-    const file = openSync(next, 'w', 0o600);
-    try {
-      writeSync(file, JSON.stringify(record, null, 1));
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(next, path);
+    writeAtomicallySync(this.#path(key), JSON.stringify(record, null, 1));
   }
 
   /** One that is not there is no error. */
@@ -57,6 +39,7 @@ export class Store<T> {
 
   #names(): string[] {
     try {
+      sweepFolder(this.folder);
       return readdirSync(this.folder).filter((name) => name.endsWith(ending));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') {

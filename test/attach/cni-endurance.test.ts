@@ -1,5 +1,5 @@
 /** The CNI plugin under what runtimes do at their worst: many at once, many times over, and deaths at any step. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Namespace } from '../devices/support.js';
@@ -7,6 +7,7 @@ import { endAll, run, until } from '../interop/processes.js';
 import { CniHost, type CniResult, lacksCni, nothing, pathOf, plugins } from './cni-support.js';
 
 const why = lacksCni();
+const real = `${plugins}/host-local`;
 
 afterEach(endAll);
 
@@ -67,18 +68,58 @@ describe.skipIf(why !== undefined)(
       await until('no descriptor more than before', () => files() <= before);
     });
 
+    /** Host-local behind a script, in a folder of its own. */
+    function scripted(host: CniHost, script: string): string {
+      const bin = join(host.home, 'scripted');
+      mkdirSync(bin);
+      writeFileSync(join(bin, 'host-local'), `#!/bin/sh\n${script}\nexit 0\n`);
+      chmodSync(join(bin, 'host-local'), 0o755);
+      return bin;
+    }
+
+    /** Takes its time for ADD, and leaves a file when it has begun. */
+    function slow(host: CniHost, seconds: number): { path: string; begun: string } {
+      const begun = join(host.home, 'begun');
+      const wait = `[ "$CNI_COMMAND" = ADD ] && touch ${begun} && sleep ${seconds}`;
+      return { path: scripted(host, `${wait}; exec ${real}`), begun };
+    }
+
+    test('DEL of an attachment whose ADD still runs waits for it', async () => {
+      const host = await CniHost.start();
+      const pod = new Namespace();
+      const conf = host.conf({ kind: 'kernel' });
+      const { path, begun } = slow(host, 1);
+      const call = { container: 'hasty', netns: pathOf(pod), path };
+      const add = host.plugin('ADD', conf, call);
+      await until('the address is asked for', () => existsSync(begun));
+      expect((await host.plugin('DEL', conf, call)).status).toBe(0);
+      expect((await add).status).toBe(0);
+      expect(await host.left()).toEqual(nothing);
+      expect(pod.exec('ip', '-br', 'link')).not.toContain('net1');
+    });
+
+    test('a switch that ends in the middle of a call waits for nobody, and the call may be repeated', async () => {
+      const host = await CniHost.start();
+      const pod = new Namespace();
+      const conf = host.conf({ kind: 'kernel' });
+      const { path, begun } = slow(host, 3);
+      const call = { container: 'early', netns: pathOf(pod), path };
+      const add = host.plugin('ADD', conf, call);
+      await until('the address is asked for', () => existsSync(begun));
+      expect(await host.daemon.end('SIGTERM')).toBe(0);
+      const { status, json } = await add;
+      expect([status, json.code]).toEqual([1, 11]);
+      await host.run();
+      expect((await host.plugin('DEL', conf, { ...call, path: plugins })).status).toBe(0);
+      expect(await host.left()).toEqual(nothing);
+    });
+
     describe('a death at any step', () => {
       /** An IPAM plugin that ends its caller at a moment of ADD. */
       function deadly(host: CniHost, moment: string): string {
-        const bin = join(host.home, 'deadly');
-        mkdirSync(bin);
-        const real = `${plugins}/host-local`;
         // Nobody gives an address after the death of the one who asked 'before' it: the script ends too.
         const kill = '[ "$CNI_COMMAND" = ADD ] && kill -9 $PPID && exit';
-        const script = moment === 'before' ? `${kill}; exec ${real}` : `${real}; ${kill}`;
-        writeFileSync(join(bin, 'host-local'), `#!/bin/sh\n${script}\nexit 0\n`);
-        chmodSync(join(bin, 'host-local'), 0o755);
-        return bin;
+        return scripted(host, moment === 'before' ? `${kill}; exec ${real}` : `${real}; ${kill}`);
       }
 
       test.each(['before', 'after'])('of the plugin, %s the address was given', async (moment) => {
@@ -112,6 +153,19 @@ describe.skipIf(why !== undefined)(
         expect([dead.status, dead.json.code]).toEqual([1, 11]);
         pod.end();
         await host.run();
+        expect(await host.get('/v1/attachments')).toMatchObject([{ state: 'failed' }]);
+        expect((await host.plugin('DEL', conf, call)).status).toBe(0);
+        expect(await host.left()).toEqual(nothing);
+      });
+
+      test('of the namespace alone: its port goes without a word from anybody', async () => {
+        const host = await CniHost.start();
+        const pod = new Namespace();
+        const call = { container: 'lonely', netns: pathOf(pod) };
+        const conf = host.conf({ kind: 'kernel' });
+        expect((await host.plugin('ADD', conf, call)).status).toBe(0);
+        pod.end();
+        await until('the port is gone', async () => (await host.ports()).length === 0);
         expect(await host.get('/v1/attachments')).toMatchObject([{ state: 'failed' }]);
         expect((await host.plugin('DEL', conf, call)).status).toBe(0);
         expect(await host.left()).toEqual(nothing);

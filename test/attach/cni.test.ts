@@ -2,9 +2,11 @@
 import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
-import { afterEach, describe, expect, test } from 'vitest';
+import { MemifClient } from 'memswitch';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { readAttachFile } from '../../switch/attach/attach-file.js';
 import { Namespace } from '../devices/support.js';
-import { endAll, run } from '../interop/processes.js';
+import { endAll, run, until } from '../interop/processes.js';
 import { folder } from '../switch/support.js';
 import { schemas } from './cni-schema.js';
 import { CniHost, type CniResult, lacksCni, nothing, pathOf, plugin } from './cni-support.js';
@@ -180,6 +182,26 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
     expect((await host.plugin('ADD', none, call)).status).toBe(0);
     expect((await host.plugin('DEL', none, call)).status).toBe(0);
     expect(await host.left()).toEqual(nothing);
+  });
+
+  test('who knows another pod’s secret, or none, is refused', async () => {
+    const host = await CniHost.start();
+    const pod = new Namespace();
+    const places = ['one', 'two'].map((container) => join(host.pods, container, 'net1'));
+    for (const container of ['one', 'two']) {
+      const call = { container, netns: pathOf(pod) };
+      expect((await host.plugin('ADD', host.conf(), call)).status).toBe(0);
+    }
+    const [socket, other] = [`${places[0]}.sock`, `${places[1]}.env`];
+    const { secret } = readAttachFile(other);
+    for (const wrong of [{ socket }, { socket, secret }]) {
+      const stranger = new MemifClient(wrong);
+      onTestFinished(() => stranger.close());
+      await until('refused', () => /secret/.test(stranger.lastError));
+      expect(stranger.link).toBe('down');
+    }
+    await using own = await MemifClient.connect({ file: `${places[0]}.env` });
+    expect(own.link).toBe('up');
   });
 
   test('mode passthru: the bridge is one container’s alone', async () => {

@@ -356,6 +356,24 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
     expect(existsSync(socket)).toBe(false);
   });
 
+  test('an endpoint without a sandbox, of an engine that died, goes with its address when the switch comes back', async () => {
+    const { PoolID } = (await sw.call('IpamDriver.RequestPool', { Pool: '10.90.7.0/29' })).body;
+    const request = { PoolID, Address: '10.90.7.2' };
+    const given = await sw.call('IpamDriver.RequestAddress', request);
+    const endpoint = { NetworkID: 'd'.repeat(64), EndpointID: 'f'.repeat(64) };
+    const Options = { 'memswitch.dir': join(sw.home, 'left') };
+    const Interface = { Address: given.body.Address };
+    await sw.call('NetworkDriver.CreateEndpoint', { ...endpoint, Interface, Options });
+    await sw.call('NetworkDriver.Join', { ...endpoint, SandboxKey: join(sw.home, 'gone') });
+    expect((await sw.call('IpamDriver.RequestAddress', request)).body.Err).toMatch(/is taken/);
+    await sw.program.end('SIGKILL');
+    await sw.start();
+    await sw.call('Plugin.Activate');
+    expect(await sw.get('/v1/attachments')).toEqual([]);
+    expect((await sw.call('IpamDriver.RequestAddress', request)).body.Err).toBeUndefined();
+    await sw.call('IpamDriver.ReleasePool', { PoolID });
+  });
+
   test('addresses: of both families, each once, and again when they are given back', async () => {
     const pool = await sw.call('IpamDriver.RequestPool', { Pool: 'fd00:88::/126', V6: true });
     const { PoolID } = pool.body;

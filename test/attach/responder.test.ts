@@ -19,6 +19,15 @@ function changed(frame: Buffer, at: number, to: number): Buffer {
   return other;
 }
 
+/** RFC 1071, of whole words. */
+function onesSum(bytes: Buffer): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) {
+    sum += bytes.readUInt16BE(at);
+  }
+  return sum % 0xffff || 0xffff;
+}
+
 describe('Responder', () => {
   test('answers ARP', () => {
     const frame = Buffer.from(question);
@@ -38,6 +47,20 @@ describe('Responder', () => {
     const other = Buffer.from(withOptions);
     expect(responder.answer(other)).toBe(true);
     expect(other.subarray(38)).toEqual(hex('0000 fffc 0001 0002'));
+  });
+
+  test('the checksum of each answer is right, also where the change of type carries', () => {
+    for (let i = 0; i < 2000; ++i) {
+      const frame = Buffer.concat([
+        ping.subarray(0, 34),
+        Buffer.from([8, 0, 0, 0]),
+        randomBytes(6),
+      ]);
+      const sum = onesSum(frame.subarray(34));
+      frame.writeUInt16BE(0xffff - sum, 36);
+      expect(responder.answer(frame)).toBe(true);
+      expect(onesSum(frame.subarray(34))).toBe(0xffff);
+    }
   });
 
   test.each([
