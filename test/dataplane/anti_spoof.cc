@@ -212,6 +212,8 @@ std::vector<Case> cases() {
       {"an advertisement", discovery(136, kOurs, kOurs, 1), kFine},
       {"an advertisement for another", discovery(136, kOurs, kTheirs, 1), kIp},
       {"an advertisement with another's address", discovery(136, kOurs, kOurs, 7), kMac},
+      {"an advertisement with an option that is not about its sender",
+       changed(discovery(136, kOurs, kOurs, 7), 78, 1), kFine},
       {"an advertisement without an address", discovery(136, kOurs, kOurs, -1), kFine},
       {"an advertisement from nobody", discovery(136, kNobody, kOurs, 1), kIp},
       {"an advertisement behind two tags", discovery(136, kOurs, kTheirs, 1, {kService, kCustomer}),

@@ -48,6 +48,16 @@ TEST("a mirror copies what comes in and what has left, once each") {
   EXPECT_EQ(span.fixture.imbalance(), 0);
 }
 
+TEST("a copy that is too long for its port is lost, and the frame goes its way") {
+  Span span;
+  EXPECT(span.fixture.sw.set_port(span.ports[2], span.fixture.bridge, 0, 1000).ok());
+  span.exchange();
+  EXPECT(span[2].expect_frame() == frame(2, 1));
+  EXPECT_SOON(span.fixture.sw.mirrors().at(0).lost == 1);
+  EXPECT(!span[2].receive().has_value());
+  EXPECT_SOON(span.fixture.imbalance() == 0);
+}
+
 TEST("a mirror of one direction copies that one") {
   Span in(true, false);
   in.exchange();

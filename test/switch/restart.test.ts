@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MemifClient } from 'memswitch';
 import { expect, onTestFinished, test } from 'vitest';
+import { noVpp, Vpp } from '../interop/relays/vpp.js';
 import { daemon, folder, until } from './support.js';
 
 const frame = Buffer.alloc(64);
@@ -30,29 +31,56 @@ async function talking(sockets: [string, string]) {
   return seen;
 }
 
+/** Ends and starts the switch again and again; how long after `ready` frames flow, each time in ms. */
+async function restarts(signal: NodeJS.Signals, ports: (path: string) => string, relay?: Vpp) {
+  const path = folder();
+  const [api, config] = [join(path, 'api.sock'), join(path, 'memswitch.yaml')];
+  writeFileSync(config, ports(path));
+  let running = await daemon(['--config', config], api);
+  await relay?.start();
+  const seen = await talking([join(path, 'left.sock'), join(path, 'right.sock')]);
+  const outages: number[] = [];
+  for (let restart = 0; restart < 5; restart++) {
+    running.child.kill(signal);
+    await running.end;
+    seen.at = 0;
+    running = await daemon(['--config', config], api);
+    const ready = performance.now();
+    await until('frames flow again', () => seen.at > 0);
+    // Clients may be back before `ready` is printed: no outage after it then.
+    outages.push(Math.max(0, Math.round(seen.at - ready)));
+  }
+  await relay?.end('SIGKILL');
+  expect(outages).toHaveLength(5);
+  return outages.join(', ');
+}
+
+const port = (path: string, bridge = 'blue', id = 0) =>
+  `{ kind: memif, bridge: ${bridge}, socket: ${path}, id: ${id} }`;
+
 test.each(['SIGKILL', 'SIGTERM'] as const)(
   'after %s and a new start clients come back by themselves, and frames flow',
-  { timeout: 60_000 },
   async (signal) => {
-    const path = folder();
-    const [api, config] = [join(path, 'api.sock'), join(path, 'memswitch.yaml')];
-    const sockets: [string, string] = [join(path, 'left.sock'), join(path, 'right.sock')];
-    const port = (socket: string) => `{ kind: memif, bridge: blue, socket: ${socket} }`;
-    writeFileSync(config, `ports: { left: ${port(sockets[0])}, right: ${port(sockets[1])} }`);
-    let running = await daemon(['--config', config], api);
-    const seen = await talking(sockets);
-    const outages: number[] = [];
-    for (let restart = 0; restart < 5; restart++) {
-      running.child.kill(signal);
-      await running.end;
-      seen.at = 0;
-      running = await daemon(['--config', config], api);
-      const ready = performance.now();
-      await until('frames flow again', () => seen.at > 0);
-      // Clients may be back before `ready` is printed: no outage after it then.
-      outages.push(Math.max(0, Math.round(seen.at - ready)));
-    }
-    expect(outages).toHaveLength(5);
-    console.info(`after ${signal}: ms from ready to the first frame: ${outages.join(', ')}`);
+    const pair = (path: string) =>
+      `ports: { left: ${port(`${path}/left.sock`)}, right: ${port(`${path}/right.sock`)} }`;
+    console.info(
+      `after ${signal}: ms from ready to the first frame: ${await restarts(signal, pair)}`,
+    );
   },
 );
+
+const whyNot = noVpp();
+
+test.skipIf(whyNot !== undefined)(`so does VPP${whyNot ? `: ${whyNot}` : ''}`, async () => {
+  const socket = join(folder(), 'relay.sock');
+  // From the left through VPP to the right.
+  const ports = (path: string) => `ports:
+  left: ${port(`${path}/left.sock`, 'near')}
+  near: ${port(socket, 'near', 0)}
+  far: ${port(socket, 'far', 1)}
+  right: ${port(`${path}/right.sock`, 'far')}
+`;
+  const relay = new Vpp({ socket, role: 'client', queues: 1 }, 'polling');
+  const outages = await restarts('SIGTERM', ports, relay);
+  console.info(`VPP: ms from ready to the first frame: ${outages}`);
+});

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MemifClient } from 'memswitch';
 import { expect, onTestFinished, test } from 'vitest';
+import { noVpp, Vpp } from '../interop/relays/vpp.js';
 import { begin, daemon, folder, loadPair, memswitch, until } from './support.js';
 
 async function client(socket: string): Promise<MemifClient> {
@@ -12,8 +13,11 @@ async function client(socket: string): Promise<MemifClient> {
   return made;
 }
 
-/** Sends numbered frames every millisecond from one client to another, until told to stop; then all must have come, in order. */
-async function numbered([from, to]: [string, string]) {
+/**
+ * Sends numbered frames every millisecond from one client to another, until told to stop; then all must have come, in order. So
+ * few that what waits while nobody polls fits every ring on the way.
+ */
+async function numbered([from, to]: [string, string], perMs = 8) {
   const [sender, receiver] = [await client(from), await client(to)];
   const downs: string[] = [];
   for (const end of [sender, receiver]) {
@@ -27,7 +31,7 @@ async function numbered([from, to]: [string, string]) {
   frame.fill('020000000012020000000011', 0, 12, 'hex');
   let sent = 0;
   const sending = setInterval(() => {
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < perMs; i++) {
       frame.writeUInt32BE(sent, 14);
       sent += sender.send([frame]);
     }
@@ -185,3 +189,41 @@ test('it starts anew where nobody is, and a handover to nobody is refused and ha
   await flow.proceed();
   await flow.finish();
 });
+
+const whyNot = noVpp();
+
+test.skipIf(whyNot !== undefined)(
+  `VPP notices as little${whyNot ? `: ${whyNot}` : ''}`,
+  async () => {
+    const path = folder();
+    const [api, config] = [join(path, 'api.sock'), join(path, 'memswitch.yaml')];
+    const socket = join(path, 'relay.sock');
+    // From the left through VPP to the right.
+    const port = (bridge: string, at: string, id = 0) =>
+      `{ kind: memif, bridge: ${bridge}, socket: ${at}, id: ${id} }`;
+    writeFileSync(
+      config,
+      `ports:
+  left: ${port('near', `${path}/left.sock`)}
+  near: ${port('near', socket)}
+  far: ${port('far', socket, 1)}
+  right: ${port('far', `${path}/right.sock`)}
+`,
+    );
+    let running = await daemon(['--config', config], api);
+    const relay = new Vpp({ socket, role: 'client', queues: 1 }, 'polling');
+    await relay.start();
+    onTestFinished(() => relay.end('SIGKILL'));
+    const up = async () => (await memswitch(['show', 'ports', '--api', api])).stdout;
+    await until('VPP is there', async () => (await up()).match(/ up /g)?.length === 2);
+    const flow = await numbered([join(path, 'left.sock'), join(path, 'right.sock')], 1);
+    for (let round = 0; round < 3; round++) {
+      await flow.proceed();
+      const next = await daemon(['--config', config, '--takeover'], api);
+      expect(await running.end).toMatchObject({ status: 0, stderr: '' });
+      running = next;
+      await flow.proceed();
+    }
+    await flow.finish();
+  },
+);
