@@ -1,7 +1,10 @@
 /** Ports, bridges and addresses change while frames flow; what is not concerned loses nothing. */
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Switch } from 'memswitch';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { begin, folder, loadPair, memif, until } from './support.js';
 
 const [one, two] = ['02:00:00:00:00:01', '02:00:00:00:00:02'];
@@ -149,6 +152,18 @@ describe('refusals', () => {
     const second = Switch.start({ ports: { b: memif(socket) } });
     await expect(second).rejects.toMatchObject({ code: 'IN_USE', port: 'b' });
     expect(first.ports()).toHaveLength(1);
+  });
+
+  test('a socket of another type that somebody serves, which is left alone', async () => {
+    const socket = join(folder(), 'a.sock');
+    const stranger = createServer().listen(socket);
+    onTestFinished(() => {
+      stranger.close();
+    });
+    await once(stranger, 'listening');
+    const refused = Switch.start({ ports: { a: memif(socket) } });
+    await expect(refused).rejects.toMatchObject({ code: 'IN_USE', port: 'a' });
+    expect(existsSync(socket)).toBe(true);
   });
 });
 
