@@ -275,6 +275,7 @@
         'test/fuzz/anti_spoof.cc',
         'test/fuzz/attach_file.cc',
         'test/fuzz/cni_configuration.cc',
+        'test/fuzz/handover.cc',
         'test/fuzz/client_handshake.cc',
         'test/fuzz/decapsulate.cc',
         'test/fuzz/neighbor.cc',

@@ -17,26 +17,8 @@ namespace {
 
 constexpr int kPatience_ms = 10'000;
 constexpr uint64_t kLongestNote = uint64_t{256} << 20;
-// Changes with the records below and with what a Message means.
-constexpr uint64_t kVersion = 0x6d73'7769'7463'0001;
-
-// The heir says kHello and kTaken, the other one the rest.
-enum class Kind : uint32_t { kNote, kListener, kConnection, kSaid, kEnd, kHello, kTaken };
-
-// One datagram, with at most one descriptor.
-struct Item {
-  uint64_t version = kVersion;
-  Kind kind = Kind::kEnd;
-  uint32_t mode = 0;
-  uint32_t owner = 0;
-  uint32_t group = 0;
-  uint64_t device = 0;
-  uint64_t inode = 0;
-  uint64_t size = 0;  // of the note
-  char address[128] = {};
-  char netns[256] = {};
-  memif::Message message{};
-};
+using Item = HandedItem;
+using Kind = HandedItem::Kind;
 
 Status broken(const std::string& what) {
   return refuse(Code::kSystem, "handover: " + what);
@@ -63,23 +45,8 @@ Status check_user(const UniqueFd& socket) {
 }
 
 Status send(const UniqueFd& socket, const Item& item, int fd = -1) {
-  iovec data{const_cast<Item*>(&item), sizeof item};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr header{};
-  header.msg_iov = &data;
-  header.msg_iovlen = 1;
-  if (fd >= 0) {
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-    cmsghdr* c = CMSG_FIRSTHDR(&header);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
-  }
-  return ::sendmsg(socket.get(), &header, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof item)
-             ? Status{}
-             : system_error("handover");
+  return memif::send_record(socket.get(), &item, sizeof item, fd, 0) ? Status{}
+                                                                     : system_error("handover");
 }
 
 Status receive(const UniqueFd& socket, Item& item, UniqueFd& fd) {
@@ -98,7 +65,7 @@ Status receive(const UniqueFd& socket, Item& item, UniqueFd& fd) {
   }
   const bool whole = size == static_cast<ssize_t>(sizeof item) &&
                      (header.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == 0;
-  return whole && item.version == kVersion
+  return whole && item.version == Item::kVersion
              ? Status{}
              : broken("it ended early, or the other process is of another version");
 }
@@ -160,22 +127,34 @@ HandedListener listener_of(const Item& item, UniqueFd fd) {
           .inode = item.inode};
 }
 
+bool is_socket(const UniqueFd& fd) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return fd && ::getsockopt(fd.get(), SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+         type == SOCK_SEQPACKET;
+}
+
+}  // namespace
+
 // Adds one thing to what has come so far.
-Status take(const Item& item, UniqueFd fd, Handover& handover) {
+Status take_handed(const HandedItem& item, UniqueFd fd, Handover& handover) {
   std::vector<HandedListener>& listeners = handover.listeners;
   switch (item.kind) {
-    case Kind::kNote:
+    case HandedItem::Kind::kNote:
       return read_note(fd, item.size, handover.note);
-    case Kind::kListener:
+    case HandedItem::Kind::kListener:
+      if (!is_socket(fd) || item.address[0] == '\0') {
+        return broken("a listener without a socket or a name");
+      }
       listeners.push_back(listener_of(item, std::move(fd)));
       return {};
-    case Kind::kConnection:
-      if (listeners.empty()) {
-        break;
+    case HandedItem::Kind::kConnection:
+      if (listeners.empty() || !is_socket(fd)) {
+        return broken("a connection without a listener or a socket");
       }
       listeners.back().connections.push_back({.socket = std::move(fd), .said = {}});
       return {};
-    case Kind::kSaid:
+    case HandedItem::Kind::kSaid:
       if (listeners.empty() || listeners.back().connections.empty()) {
         break;
       }
@@ -184,15 +163,13 @@ Status take(const Item& item, UniqueFd fd, Handover& handover) {
         listeners.back().connections.back().said.back().fds.push_back(std::move(fd));
       }
       return {};
-    case Kind::kEnd:
-    case Kind::kHello:
-    case Kind::kTaken:
+    case HandedItem::Kind::kEnd:
+    case HandedItem::Kind::kHello:
+    case HandedItem::Kind::kTaken:
       break;
   }
   return broken("out of order");
 }
-
-}  // namespace
 
 Status await_handover(const std::string& socket, UniqueFd& listener) {
   const memif::Address address(socket);
@@ -223,7 +200,7 @@ Status receive_handover(const UniqueFd& listener, Handover& handover) {
       break;
     }
     if (status.ok()) {
-      status = take(item, std::move(fd), handover);
+      status = take_handed(item, std::move(fd), handover);
     }
   }
   if (status.ok()) {

@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,29 @@ struct Handover {
   std::vector<HandedListener> listeners{};
   std::string note{};  // in the processes' own words
 };
+
+// One datagram, with at most one descriptor.
+struct HandedItem {
+  // Changes with what is below and with what a Message means.
+  static constexpr uint64_t kVersion = 0x6d73'7769'7463'0001;
+  // The heir says kHello and kTaken, the other one the rest.
+  enum class Kind : uint32_t { kNote, kListener, kConnection, kSaid, kEnd, kHello, kTaken };
+
+  uint64_t version = kVersion;
+  Kind kind = Kind::kEnd;
+  uint32_t mode = 0;
+  uint32_t owner = 0;
+  uint32_t group = 0;
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  uint64_t size = 0;  // of the note
+  char address[128] = {};
+  char netns[256] = {};
+  memif::Message message{};
+};
+
+// Adds to what has come so far. What a peer said is looked at when it is heard again.
+Status take_handed(const HandedItem& item, UniqueFd fd, Handover& handover);
 
 // A handover is awaited at the socket, a path that is free.
 Status await_handover(const std::string& socket, UniqueFd& listener);

@@ -30,6 +30,15 @@ Status tell_peer(const UniqueFd& heir, int socket, const std::vector<memif::Reco
 
 }  // namespace
 
+void MemifServer::remember(Connection& connection, memif::Record& record) {
+  connection.files += record.message.type == memif::MessageType::kAddRegion ? 1 : 0;
+  if (connection.files > kMaxFiles) {
+    connection.said.clear();
+    return;
+  }
+  connection.said.push_back({record.message, std::move(record.fds)});
+}
+
 // Of the peers those that are attached: others have not been promised anything, and come again.
 Status MemifServer::bequeath(const UniqueFd& heir, const LinkOf& link_of) const {
   Status status;
@@ -44,7 +53,7 @@ Status MemifServer::bequeath(const UniqueFd& heir, const LinkOf& link_of) const 
                              listener->socket.get());
     }
     for (const Connection& connection : listener->connections) {
-      if (status.ok() && connection.attached != kNoPort) {
+      if (status.ok() && connection.attached != kNoPort && !connection.said.empty()) {
         status =
             tell_peer(heir, connection.channel.fd(), connection.said, link_of(connection.attached));
       }
@@ -58,7 +67,7 @@ void MemifServer::surrender() {
     reactor_.unwatch(listener->socket.get());
     for (Connection& connection : listener->connections) {
       reactor_.unwatch(connection.channel.fd());
-      if (connection.attached == kNoPort) {
+      if (connection.attached == kNoPort || connection.said.empty()) {
         listener->disposal.take(std::move(connection.channel));
       }
     }

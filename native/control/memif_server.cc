@@ -349,7 +349,7 @@ bool MemifServer::hear(Listener& listener, Connection& connection, memif::Record
                        memif::Message& answer) {
   const ServerHandshake::Step step = connection.handshake.take(record, answer);
   if (step != ServerHandshake::Step::kEnd) {
-    connection.said.push_back({record.message, std::move(record.fds)});
+    remember(connection, record);
     return step == ServerHandshake::Step::kAnswer || attach(listener, connection);
   }
   const memif::Reason reason = connection.handshake.reason();  // a copy: the connection ends

@@ -80,8 +80,9 @@ class MemifServer {
     Clock::time_point since = Clock::now();
     PortId claimed = kNoPort;   // the port that INIT named
     PortId attached = kNoPort;  // the port it is the link of
-    std::vector<memif::Record>
-        said{};  // for another process: all so far, with the files of regions
+    // For another process: all so far, with the files of regions. Empty again, for good, when these are too many.
+    std::vector<memif::Record> said{};
+    size_t files = 0;
   };
 
   struct Listener {
@@ -99,6 +100,9 @@ class MemifServer {
   };
 
   static constexpr size_t kMaxUnattached = 64;
+  // Regions of a peer whose files are kept; who brings more is not handed over, and comes again. A peer may bring 256, and
+  // as many peers as may be unattached would leave no descriptors to others.
+  static constexpr size_t kMaxFiles = 16;
   static constexpr auto kFirstPause = std::chrono::milliseconds(100);
   static constexpr auto kLongestPause = std::chrono::seconds(30);
   static constexpr auto kForgiven = std::chrono::minutes(1);
@@ -117,6 +121,7 @@ class MemifServer {
             memif::Message& answer);
   std::optional<memif::Interface> claim(Listener& listener, Connection& connection, uint32_t id,
                                         memif::Reason& reason);
+  static void remember(Connection& connection, memif::Record& record);
   bool attach(Listener& listener, Connection& connection);
   // The peer broke the rules, or was refused.
   void offend(Listener& listener, Connection& connection, const memif::Reason& reason);

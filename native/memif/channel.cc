@@ -53,8 +53,8 @@ Channel::Receive Channel::receive(Record& record) {
   return cut || size != static_cast<ssize_t>(kRecordSize) ? Receive::kMalformed : Receive::kRecord;
 }
 
-bool Channel::send(const Message& message, int fd) {
-  iovec data{const_cast<Message*>(&message), sizeof message};
+bool send_record(int socket, const void* record, size_t size, int fd, int flags) {
+  iovec data{const_cast<void*>(record), size};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr header{};
   header.msg_iov = &data;
@@ -68,8 +68,11 @@ bool Channel::send(const Message& message, int fd) {
     c->cmsg_len = CMSG_LEN(sizeof fd);
     std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
   }
-  return ::sendmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) ==
-         static_cast<ssize_t>(sizeof message);
+  return ::sendmsg(socket, &header, flags | MSG_NOSIGNAL) == static_cast<ssize_t>(size);
+}
+
+bool Channel::send(const Message& message, int fd) {
+  return send_record(socket_.get(), &message, sizeof message, fd, MSG_DONTWAIT);
 }
 
 void Channel::send_disconnect(std::string_view reason) {

@@ -25,6 +25,9 @@ struct PeerCredentials {
   gid_t gid = static_cast<gid_t>(-1);
 };
 
+// Sends a record whole, `fd` along with it unless negative; false: not sent, see errno.
+bool send_record(int socket, const void* record, size_t size, int fd, int flags);
+
 class Channel {
  public:
   enum class Receive { kRecord, kAgain, kClosed, kMalformed };

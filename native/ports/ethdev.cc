@@ -16,10 +16,6 @@ namespace memswitch {
 
 namespace {
 
-// Frames that are sent in one call. Buffers go round in a pool, the last freed first: so few stay in the cache of the
-// processor. Measured against a whole burst, of 256, into net_null: 1.10 times as many frames of 1,400 bytes, 1.04 of 64.
-constexpr size_t kAtOnce = 32;
-
 constexpr uint32_t kWireMinimum = 60;  // without the checksum
 
 // Makes the calling thread one that DPDK knows, for as long as the thread lives: only then do buffer pools keep a
@@ -307,7 +303,7 @@ void EthdevPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t
   }
   while (!which.empty()) {
     EthdevBatch batch;
-    const auto part = which.first(std::min(which.size(), kAtOnce));
+    const auto part = which.first(std::min(which.size(), EthdevBatch::kMost));
     prepare(batch, burst, part, counters);
     send(batch, burst, queue, counters);
     which = which.subspan(part.size());

@@ -131,7 +131,7 @@ rte_mbuf* chain_of(const Burst& burst, uint8_t index, rte_mempool* pool) {
 }  // namespace
 
 void copy_missing(EthdevBatch& batch, const Burst& burst, rte_mempool* pool) {
-  std::array<rte_mbuf*, kBurst> fresh;
+  std::array<rte_mbuf*, EthdevBatch::kMost> fresh;
   uint16_t used = 0;
   if (rte_pktmbuf_alloc_bulk(pool, fresh.data(), batch.missing) == 0) [[likely]] {
     used = copy_whole_widest(batch, burst, fresh.data());

@@ -63,6 +63,12 @@ export class Predecessor {
     const arrival = native.receiveHandover(socket);
     const refusal = this.#client
       .text('POST', '/v1/takeover', { socket, pid: process.pid })
+      .catch((error: SwitchError) => {
+        // It may end before its answer is out: whether it gave anything is seen by what arrives, or does not in time.
+        if (error.code !== 'UNREACHABLE') {
+          throw error;
+        }
+      })
       .then(() => new Promise<never>(() => undefined));
     try {
       const { note, heritage } = await Promise.race([arrival, refusal]);

@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "test/native/fixture.h"
+#include "test/memif/hostile/kit.h"
 
 using namespace memswitch;
 using namespace memswitch::test;
@@ -206,4 +206,109 @@ TEST("a switch whose heir fails half-way, or is of another version, goes on with
   EXPECT_SOON(fixture.imbalance() == 0);
   // And is still there to be handed over.
   EXPECT_EQ(handed_over(fixture).listeners.size(), 2);
+}
+
+namespace {
+
+// With empty rings at 0 and 4096.
+UniqueFd region() {
+  UniqueFd file = fuzz::memory_file(0, 0);
+  EXPECT_EQ(::ftruncate(file.get(), 8192), 0);
+  for (const off_t at : {0, 4096}) {
+    EXPECT_EQ(::pwrite(file.get(), &memif::kCookie, sizeof memif::kCookie, at), 4);
+  }
+  EXPECT_EQ(::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK), 0);
+  return file;
+}
+
+// With that many regions, of which rings and buffers need the first.
+UniqueFd attach_with(const std::string& socket, uint16_t regions) {
+  memif::Channel channel(Station::dial(socket));
+  const auto hear = [&channel] {
+    memif::Record record;
+    pollfd entry{channel.fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&entry, 1, 10'000), 1);
+    EXPECT(channel.receive(record) == memif::Channel::Receive::kRecord);
+    return record.message.type;
+  };
+  EXPECT_EQ(hear(), memif::MessageType::kHello);
+  const auto say = [&](memif::Message message, const UniqueFd& fd, memif::MessageType answer) {
+    EXPECT(channel.send(message, fd.get()));
+    EXPECT_EQ(hear(), answer);
+  };
+  memif::Message message{};
+  message.type = memif::MessageType::kInit;
+  message.init.version = memif::kVersion;
+  say(message, {}, memif::MessageType::kAck);
+  for (uint16_t i = 0; i < regions; ++i) {
+    message = {};
+    message.type = memif::MessageType::kAddRegion;
+    message.add_region = {.index = i, .size = 8192};
+    say(message, region(), memif::MessageType::kAck);
+  }
+  for (const uint16_t from_client : {uint16_t{1}, uint16_t{0}}) {
+    message = {};
+    message.type = memif::MessageType::kAddRing;
+    message.add_ring.flags = from_client;
+    message.add_ring.offset = from_client * 4096U;
+    message.add_ring.log2_ring_size = 5;
+    say(message, UniqueFd(::eventfd(0, EFD_NONBLOCK)), memif::MessageType::kAck);
+  }
+  message = {};
+  message.type = memif::MessageType::kConnect;
+  say(message, {}, memif::MessageType::kConnected);
+  return channel.take_socket();
+}
+
+bool has_ended(const UniqueFd& socket) {
+  pollfd entry{socket.get(), 0, 0};
+  return ::poll(&entry, 1, 0) > 0 && (entry.revents & POLLHUP) != 0;
+}
+
+}  // namespace
+
+TEST("files of regions are kept for so many as peers need; who brings more is not handed over") {
+  Fixture fixture;
+  const PortId few_port = fixture.add_port("few");
+  const PortId many_port = fixture.add_port("many");
+  const size_t before = open_descriptors();
+  const UniqueFd few = attach_with(fixture.socket("few"), 16);
+  const UniqueFd many = attach_with(fixture.socket("many"), 256);
+  EXPECT(fixture.state(few_port).link && fixture.state(many_port).link);
+  // Two sockets and two eventfds of each here, as many there (our eventfds are closed), and the files of one.
+  EXPECT(open_descriptors() - before <= 2 + 2 * 3 + 16);
+  Handover handover = handed_over(fixture);
+  EXPECT_EQ(handover.listeners.size(), 2);
+  for (const HandedListener& listener : handover.listeners) {
+    const bool is_few = listener.address == fixture.socket("few");
+    EXPECT_EQ(listener.connections.size(), is_few ? 1 : 0);
+    if (is_few) {
+      EXPECT_EQ(listener.connections[0].said.size(), 1 + 16 + 2 + 1);
+    }
+  }
+  EXPECT(has_ended(many) && !has_ended(few));
+}
+
+TEST("a peer that sleeps is woken for what came before it was handed over") {
+  std::optional<Fixture> old(std::in_place);
+  Fixture next;
+  const std::string folder = old->folder;
+  const std::string socket = old->socket("sleeper");
+  old->add_port("sleeper", at(socket));
+  Station sleeper(socket);
+  const memif::Ring& ring = sleeper.link().rx[0];
+  std::atomic_ref<uint16_t>(*ring.flags).store(0);
+  Handover handover = handed_over(*old);
+  old.reset();
+  uint64_t rung = 0;
+  while (::read(ring.doorbell, &rung, sizeof rung) > 0) {
+  }
+  next.sw.inherit(std::move(handover));
+  next.add_port("sleeper", at(socket));
+  pollfd entry{ring.doorbell, POLLIN, 0};
+  EXPECT_EQ(::poll(&entry, 1, 0), 0);
+  EXPECT_EQ(next.sw.adopt(), 1);
+  EXPECT_EQ(::poll(&entry, 1, 10'000), 1);
+  next.sw.close();
+  ::rmdir(folder.c_str());
 }

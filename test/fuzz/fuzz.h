@@ -22,6 +22,7 @@ void neighbor(Bytes input);
 void too_big(Bytes input);
 void anti_spoof(Bytes input);
 void attach_file(Bytes input);
+void handover(Bytes input);
 void cni_configuration(Bytes input);
 void vlan(Bytes input);
 void filter(Bytes input);

@@ -52,6 +52,10 @@ TEST("files of attachments: committed inputs") {
   replay("attach_file", fuzz::attach_file);
 }
 
+TEST("what another process hands over: committed inputs") {
+  replay("handover", fuzz::handover);
+}
+
 TEST("configurations of container networks: committed inputs") {
   replay("cni_configuration", fuzz::cni_configuration);
 }

@@ -14,8 +14,8 @@ namespace {
 
 constexpr uint16_t kPeers = 1000;
 
-// Descriptors of a peer: its socket, region and two eventfds, and the switch's socket and eventfds of it.
-constexpr rlim_t kDescriptors = 7;
+// Descriptors of a peer: its socket, region and two eventfds, and the switch's of the same.
+constexpr rlim_t kDescriptors = 8;
 
 void need_descriptors(rlim_t count) {
   rlimit limit{};
