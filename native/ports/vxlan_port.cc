@@ -97,16 +97,14 @@ Mac PortUnderlay::resolve(const IpAddress& remote, uint16_t worker) {
   Neighbor& neighbor = neighbors_[index];
   const uint16_t now = clock_.load(std::memory_order_relaxed);
   const auto age = static_cast<uint16_t>(now - neighbor.confirmed.load(std::memory_order_relaxed));
-  if (neighbor.mac.load(std::memory_order_relaxed) == 0 || age >= kStale_s) [[unlikely]] {
+  const bool is_known = neighbor.mac.load(std::memory_order_relaxed) != 0;
+  if ((!is_known || age >= kStale_s) && !neighbor.is_static) [[unlikely]] {
     ask(neighbor, address, worker);
   }
   return neighbor.mac.load(std::memory_order_relaxed);
 }
 
 void PortUnderlay::ask(Neighbor& neighbor, const IpAddress& address, uint16_t worker) {
-  if (neighbor.is_static) {
-    return;
-  }
   const uint16_t now = clock_.load(std::memory_order_relaxed);
   const uint8_t unanswered = neighbor.unanswered.load(std::memory_order_relaxed);
   if (unanswered > 0 && neighbor.asked.exchange(now, std::memory_order_relaxed) == now) {

@@ -2,6 +2,8 @@
 #include "control/handover.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <thread>
 
@@ -58,7 +60,12 @@ TEST("a switch that takes over goes on with every peer, and with what lies in th
   next.sw.inherit(std::move(handover));
   const PortId first = next.add_port("in", at(in));
   const PortId second = next.add_port("out", at(out, 7));
+  // Who comes meanwhile is not heard: it would take the place of a peer that is there.
+  const UniqueFd newcomer = Station::dial(in);
+  pollfd hello{newcomer.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&hello, 1, 200), 0);
   EXPECT_EQ(next.sw.adopt(), 2);
+  EXPECT_EQ(::poll(&hello, 1, 10'000), 1);
   EXPECT_EQ(next.state(second).peer, "right");
   for (uint8_t i = 0; i < 100; ++i) {
     EXPECT(right.expect_frame() == frame(2, 1, 64, i));
@@ -309,6 +316,85 @@ TEST("a peer that sleeps is woken for what came before it was handed over") {
   EXPECT_EQ(::poll(&entry, 1, 0), 0);
   EXPECT_EQ(next.sw.adopt(), 1);
   EXPECT_EQ(::poll(&entry, 1, 10'000), 1);
+  next.sw.close();
+  ::rmdir(folder.c_str());
+}
+
+TEST("nothing is given to another user's process, whatever it says") {
+  if (::geteuid() != 0) {
+    SKIP("needs root, to be somebody else");
+  }
+  Fixture fixture;
+  fixture.add_port("in");
+  const std::string socket = fixture.socket("handover");
+  EXPECT_EQ(::chmod(fixture.folder.c_str(), 0777), 0);
+  const std::vector<char> words = hello(fixture.socket("own"));
+  Status status;
+  // The credentials of one thread alone: glibc's call would change those of all.
+  std::jthread other([&] {
+    EXPECT_EQ(::syscall(SYS_setresuid, -1, 65'534, -1), 0);
+    UniqueFd listener;
+    EXPECT_EQ(await_handover(socket, listener).message, "");
+    pollfd entry{listener.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&entry, 1, 10'000), 1);
+    const UniqueFd caller(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    ::send(caller.get(), words.data(), words.size(), MSG_NOSIGNAL);
+    char got = 0;
+    EXPECT(::recv(caller.get(), &got, 1, 0) <= 0);
+  });
+  EXPECT_SOON(::access(socket.c_str(), F_OK) == 0);
+  EXPECT_SOON((status = fixture.sw.hand_over(socket, "a note")).code == Code::kPermission);
+  EXPECT_CONTAINS(status.message, "another user's");
+  other.join();
+  ::unlink(socket.c_str());
+}
+
+TEST("frames that are on their way when a switch is handed over arrive, all of them") {
+  constexpr uint32_t kFrames = 20'000;
+  std::optional<Fixture> old(std::in_place, 2);
+  Fixture next(2);
+  const std::string folder = old->folder;
+  const std::string in = old->socket("in");
+  const std::string out = old->socket("out");
+  old->add_port("in", at(in));
+  old->add_port("out", at(out));
+  Station left(in);
+  Station right(out);
+  EXPECT(right.send(frame(1, 2)));
+  EXPECT(left.expect_frame() == frame(1, 2));
+  std::atomic<uint32_t> received{0};
+  std::jthread sender([&] {
+    for (uint32_t i = 0; i < kFrames; ++i) {
+      Bytes bytes = frame(2, 1);
+      std::memcpy(bytes.data() + 20, &i, sizeof i);
+      while (i - received.load() > 500 || !left.send(bytes)) {
+        std::this_thread::yield();
+      }
+    }
+  });
+  std::jthread receiver([&] {
+    for (uint32_t i = 0; i < kFrames; ++i) {
+      const Bytes bytes = right.expect_frame();
+      uint32_t number = 0;
+      std::memcpy(&number, bytes.data() + 20, sizeof number);
+      EXPECT_EQ(number, i);
+      received.store(i + 1);
+    }
+  });
+  EXPECT_SOON(received.load() > 1000);
+  Handover handover = handed_over(*old);
+  EXPECT_EQ(old->drops(1, Drop::kLinkDown) + old->drops(2, Drop::kLinkDown), 0);
+  old.reset();
+  next.sw.inherit(std::move(handover));
+  next.add_port("in", at(in));
+  EXPECT(
+      next.sw
+          .add_static_mac(next.bridge, mac_of_number(0x020000000002), next.add_port("out", at(out)))
+          .ok());
+  EXPECT_EQ(next.sw.adopt(), 2);
+  sender.join();
+  receiver.join();
+  EXPECT_EQ(received.load(), kFrames);
   next.sw.close();
   ::rmdir(folder.c_str());
 }

@@ -21,7 +21,7 @@ constexpr uint32_t kHeaders = 14 + vxlan::overhead(true);
 
 // A bridge of a tunnel and what a test adds; the underlay is a device. Station 2 is behind the remote, station 1 here.
 struct TunnelBench {
-  TunnelBench() {
+  explicit TunnelBench(std::vector<StaticNeighbor> given = {}) : neighbors(std::move(given)) {
     tunnel.add_worker(0, bench.counters());
     underlay.add_worker(0, bench.counters()[nic.port->id()]);
     underlay.tunnels.store(&tunnels);
@@ -60,9 +60,11 @@ struct TunnelBench {
 
   static inline const vxlan::Station ours{ip("192.0.2.1"), mac(9), 0};
   static inline const vxlan::Station theirs{ip("192.0.2.2"), mac(8), 0};
+  const std::vector<StaticNeighbor> neighbors;
   Bench bench;
   RingDevice& nic = bench.add({.mtu = 9000});
-  PortUnderlay underlay{{.self = ours, .mtu = 9000}, *nic.port, bench.shared().clock};
+  PortUnderlay underlay{
+      {.self = ours, .mtu = 9000, .neighbors = neighbors}, *nic.port, bench.shared().clock};
   VxlanPort tunnel{bench.next_id(), &bench.bridge(), kMaxMacs,
                    {.vni = kVni},   underlay,        bench.shared()};
   const VniTable tunnels{{{kVni, &tunnel}}};
@@ -142,23 +144,38 @@ TEST("out of a tunnel over a device to memory: the frame is read where it lies")
   t.bench.expect_balance();
 }
 
+namespace {
+
+// What goes out when a frame is sent into the tunnel at that second.
+std::string sent_at(uint16_t second, TunnelBench& t, Memory& in) {
+  t.bench.shared().clock.store(second);
+  in.queue.waiting = {frame(2, 1)};
+  t.bench.poll(in.queue);
+  std::string out;
+  while (rte_mbuf* got = t.nic.take()) {
+    out += bytes_of(got)[13] == 0x06 ? "question " : "frame ";
+    rte_pktmbuf_free(got);
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST("a neighbour that is given is never asked for, however old it is") {
+  TunnelBench t({{TunnelBench::theirs.address, TunnelBench::theirs.mac}});
+  Memory& in = t.bench.add_memory();
+  for (const int second : {0, 29, 30, 31, 32, 33, 34, 1000}) {
+    EXPECT_EQ(sent_at(static_cast<uint16_t>(second), t, in), "frame ");
+  }
+  EXPECT(t.underlay.is_resolved(TunnelBench::theirs.address));
+  t.bench.expect_balance();
+}
+
 TEST("a neighbour is asked for again after 30 s, kept while it may answer, given up in the end") {
   TunnelBench t;
   Memory& in = t.bench.add_memory();
-  std::atomic<uint16_t>& clock = t.bench.shared().clock;
   t.resolve(in.queue, [&] { in.queue.waiting = {frame(2, 1)}; });
-  // What goes out when a frame is sent at that second.
-  const auto at = [&](uint16_t second) {
-    clock.store(second);
-    in.queue.waiting = {frame(2, 1)};
-    t.bench.poll(in.queue);
-    std::string out;
-    while (rte_mbuf* got = t.nic.take()) {
-      out += bytes_of(got)[13] == 0x06 ? "question " : "frame ";
-      rte_pktmbuf_free(got);
-    }
-    return out;
-  };
+  const auto at = [&](uint16_t second) { return sent_at(second, t, in); };
   EXPECT_EQ(at(29), "frame ");
   for (uint16_t second = 30; second <= 32; ++second) {
     EXPECT_EQ(at(second), "question frame ");
