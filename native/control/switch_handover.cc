@@ -32,9 +32,12 @@ bool Switch::let_go_of_links() {
   return await_quiescence();
 }
 
+// First all links, then the queues, as in adopt().
 void Switch::take_links_back() {
-  for (Record* record : served_links()) {
+  for (const Record* record : served_links()) {
     record->memif->link.store(record->link.get());
+  }
+  for (Record* record : served_links()) {
     record->is_polled = poll_link(*record);  // there was room before
     record->link->wake_peer();
   }

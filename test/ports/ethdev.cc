@@ -183,6 +183,7 @@ TEST("what a full device does not take is dropped with its buffer: ring_full") {
     bench.poll(in);
   }
   EXPECT_EQ(bench.sum(&PortCounters::tx_frames), kRing);
+  EXPECT_EQ(bench.sum(&PortCounters::tx_bytes), kRing * 60);
   EXPECT_EQ(bench.drops(Drop::kRingFull), kSent - kRing);
   EXPECT_EQ(in.used(), kRing);
   while (rte_mbuf* got = out.take()) {

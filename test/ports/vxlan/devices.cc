@@ -132,6 +132,27 @@ TEST("into a tunnel from memory: one copy, headers and frame in one buffer of th
   t.bench.expect_balance();
 }
 
+TEST(
+    "into a tunnel from memory: frames that just fit a buffer of the device, wherever they lie, "
+    "stay inside it") {
+  TunnelBench t;
+  Memory& in = t.bench.add_memory();
+  t.resolve(in.queue, [&] { in.queue.waiting = {frame(2, 1)}; });
+  constexpr size_t kRoom = RTE_MBUF_DEFAULT_DATAROOM - kHeaders;
+  for (size_t length = kRoom - 70; length <= kRoom + 2; ++length) {
+    const expect::Row row(std::to_string(length) + " bytes");
+    in.queue.waiting = {frame(2, 1, length)};
+    t.bench.poll(in.queue);
+    rte_mbuf* got = t.nic.take();
+    for (const rte_mbuf* part = got; part != nullptr; part = part->next) {
+      EXPECT(part->data_off + part->data_len <= part->buf_len);
+    }
+    EXPECT(inside(got) == frame(2, 1, length));
+    rte_pktmbuf_free(got);
+  }
+  t.bench.expect_balance();
+}
+
 TEST("out of a tunnel over a device to memory: the frame is read where it lies") {
   TunnelBench t;
   Memory& out = t.bench.add_memory();
