@@ -234,7 +234,11 @@ export interface NativeAddon {
    * Waits at a socket that it makes, on a thread of its own, for what another process hands over, and until its switch is closed;
    * ten seconds for each at most.
    */
-  receiveHandover(socket: string): Promise<{ note: Buffer; heritage: NativeHeritage }>;
+  receiveHandover(socket: string): {
+    arrival: Promise<{ note: Buffer; heritage: NativeHeritage }>;
+    /** Nobody will come: the waiting ends. */
+    cancel(): void;
+  };
   /** One datagram to a supervisor's socket, as by sd_notify(3): a path, or `@name` for an abstract one. */
   notifySupervisor(socket: string, text: string): void;
   /** Time-stamp counter ticks a second, to read cycles as time. */

@@ -1,6 +1,9 @@
 #include "binding/handover.h"
 
+#include <sys/socket.h>
 #include <sys/un.h>
+
+#include <memory>
 
 #include "binding/convert.h"
 #include "binding/switch_object.h"
@@ -15,7 +18,7 @@ std::string socket_path(const Napi::Value& value) {
 
 class Arrival final : public Napi::AsyncWorker {
  public:
-  Arrival(Napi::Env env, UniqueFd listener)
+  Arrival(Napi::Env env, std::shared_ptr<const UniqueFd> listener)
       : Napi::AsyncWorker(env),
         promise_(Napi::Promise::Deferred::New(env)),
         listener_(std::move(listener)) {}
@@ -23,7 +26,7 @@ class Arrival final : public Napi::AsyncWorker {
   [[nodiscard]] Napi::Promise promise() const { return promise_.Promise(); }
 
  protected:
-  void Execute() override { status_ = receive_handover(listener_, *handover_); }
+  void Execute() override { status_ = receive_handover(*listener_, *handover_); }
 
   void OnOK() override {
     try {
@@ -43,20 +46,26 @@ class Arrival final : public Napi::AsyncWorker {
 
  private:
   Napi::Promise::Deferred promise_;
-  const UniqueFd listener_;
+  const std::shared_ptr<const UniqueFd> listener_;
   std::unique_ptr<Handover> handover_ = std::make_unique<Handover>();
   Status status_;
 };
 
 // Waits from now on, at a socket that is there when this returns.
 Napi::Value receive(const Napi::CallbackInfo& info) {
-  UniqueFd listener;
-  check(info.Env(), await_handover(socket_path(info[0]), listener));
+  UniqueFd made;
+  check(info.Env(), await_handover(socket_path(info[0]), made));
+  auto listener = std::make_shared<const UniqueFd>(std::move(made));
   // Node deletes it when it has called OnOK().
-  auto arrival = std::make_unique<Arrival>(info.Env(), std::move(listener));
-  const Napi::Promise promise = arrival->promise();
+  auto arrival = std::make_unique<Arrival>(info.Env(), listener);
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("arrival", arrival->promise());
+  result.Set("cancel", Napi::Function::New(info.Env(), [listener](const Napi::CallbackInfo&) {
+               // Whoever waits at it is woken, and finds nobody.
+               ::shutdown(listener->get(), SHUT_RDWR);
+             }));
   arrival.release()->Queue();
-  return promise;
+  return result;
 }
 
 }  // namespace

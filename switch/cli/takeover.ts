@@ -60,7 +60,7 @@ export class Predecessor {
   /** Resolves when it has given everything and its switch is closed. */
   async handsOver(): Promise<Inheritance> {
     const socket = `${this.#api}.${process.pid}`;
-    const arrival = native.receiveHandover(socket);
+    const { arrival, cancel } = native.receiveHandover(socket);
     const refusal = this.#client
       .text('POST', '/v1/takeover', { socket, pid: process.pid })
       .catch((error: SwitchError) => {
@@ -77,6 +77,7 @@ export class Predecessor {
       return { heritage, state, learned: note.subarray(end + 1) };
     } finally {
       arrival.catch(() => undefined);
+      cancel();
       rmSync(socket, { force: true });
     }
   }

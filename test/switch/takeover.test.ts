@@ -1,6 +1,7 @@
 /** A daemon that takes the place of another under traffic: no client sees a disconnect, and no frame is lost. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { MemifClient } from 'memswitch';
 import { expect, onTestFinished, test } from 'vitest';
@@ -227,3 +228,23 @@ test.skipIf(whyNot !== undefined)(
     await flow.finish();
   },
 );
+
+test('a daemon that knows no takeover is told of in its own words, and left alone', async () => {
+  const api = join(folder(), 'api.sock');
+  // An old one: of the operations it has those that any has.
+  const old = createServer(({ method, url }, reply) => {
+    const known = method === 'GET' && url === '/v1/workers';
+    const body = known
+      ? [{ worker: 0, cpu: null, polling: 'adaptive' }]
+      : { error: { code: 'NOT_FOUND', message: `no ${method} ${url}` } };
+    reply.writeHead(known ? 200 : 404, { 'content-type': 'application/json' });
+    reply.end(JSON.stringify(body));
+  }).listen(api);
+  onTestFinished(() => {
+    old.close();
+  });
+  const { status, stdout, stderr } = await memswitch(['run', '--takeover', '--api', api]);
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  expect(stderr).toBe('memswitch: no POST /v1/takeover\n');
+  expect(old.listening).toBe(true);
+});
