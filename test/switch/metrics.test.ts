@@ -1,11 +1,13 @@
 /** The metrics: their format, and that they are the switch's counters at every moment, however lines are kept. */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { Switch } from 'memswitch';
-import { describe, expect, test } from 'vitest';
+import { MemifClient, type PortStatus, Switch } from 'memswitch';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { Metrics } from '../../switch/metrics/index.js';
 import { lintMetrics, parseMetrics } from './prometheus.js';
-import { begin, folder, loadPair, memif, until } from './support.js';
+import { begin, daemon, folder, loadPair, memif, memswitch, until } from './support.js';
 
 async function started() {
   const path = folder();
@@ -79,13 +81,94 @@ test('are what promtool accepts, and each port and reason is what the switch cou
   await compare('there again, with counters from zero');
 });
 
+/** From 1 to 2, or from a group, which nobody may be. */
+function frames(count: number, size: number, source = 2): Buffer[] {
+  const frame = Buffer.alloc(size);
+  frame.set([2, 0, 0, 0, 0, 2, source, 0, 0, 0, 0, 1, 0x88, 0xb5]);
+  return Array(count).fill(frame);
+}
+
+async function attached(socket: string): Promise<MemifClient> {
+  const client = await MemifClient.connect({ socket, signal: AbortSignal.timeout(60_000) });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+/** What a daemon's API answers, asked for as a scraper does. */
+function scraped(api: string, how: '--raw' | '--compressed'): string {
+  const { stdout, status } = spawnSync('curl', [
+    '-sf',
+    '--unix-socket',
+    api,
+    how,
+    'http://_/metrics',
+  ]);
+  expect(status).toBe(0);
+  return stdout.toString();
+}
+
+test('that grow between scrapes are exact each time: as text, by gzip and in `show --json`', async () => {
+  const path = folder();
+  const [web, db, config, api] = ['web', 'db', 'config.json', 'api'].map((name) =>
+    join(path, name),
+  ) as [string, string, string, string];
+  writeFileSync(config, JSON.stringify({ workers: 2, ports: { web: memif(web), db: memif(db) } }));
+  await daemon(['--config', config], api);
+  const shown = async (): Promise<Pick<PortStatus, 'rx' | 'tx' | 'drops'>[]> =>
+    JSON.parse((await memswitch(['show', 'ports', '--json', '--api', api])).stdout);
+  const client = await attached(web);
+  await attached(db);
+  const sent = { frames: 0, bytes: 0 };
+  let bad = 0;
+  // Rows that were zero, rows that were not, and a reason for drops that comes late and moves alone.
+  for (const [count, size, badOnes] of [
+    [1, 60, 0],
+    [63, 60, 0],
+    [5, 700, 2],
+    [0, 60, 1],
+    [1, 60, 0],
+  ] as const) {
+    await client.sendAll([...frames(badOnes, 60, 3), ...frames(count, size)]);
+    sent.frames += count;
+    sent.bytes += count * size;
+    bad += badOnes;
+    const rx = { frames: sent.frames + bad, bytes: sent.bytes + bad * 60 };
+    const what = `${rx.frames} frames`;
+    await until(what, async () =>
+      (await shown()).some((port) => Number(port.rx.frames) >= rx.frames),
+    );
+    const [none, drops] = [{ frames: 0, bytes: 0 }, bad > 0 ? { bad_source: bad } : {}];
+    expect(await shown(), what).toMatchObject([
+      { name: 'web', rx, tx: none, drops },
+      { name: 'db', rx: none, tx: sent, drops: {} },
+    ]);
+    for (const how of ['--raw', '--compressed'] as const) {
+      const text = scraped(api, how);
+      const read = (name: string) => Object.values(values(text, `memswitch_port_${name}_total`));
+      expect([read('rx_frames'), read('rx_bytes')], what).toEqual([
+        [rx.frames, 0],
+        [rx.bytes, 0],
+      ]);
+      expect([read('tx_frames'), read('tx_bytes')], what).toEqual([
+        [0, sent.frames],
+        [0, sent.bytes],
+      ]);
+      expect(read('dropped_frames'), what).toEqual(Object.values(drops));
+      expect(values(text, 'memswitch_dropped_frames_total')['bad_source rx'], what).toBe(bad);
+      const polled = text.matchAll(/^memswitch_worker_burst_frames_sum\{.*\} (\d+)$/gm);
+      const all = [...polled].reduce((sum, [, one]) => sum + Number(one), 0);
+      expect(all, what).toBe(rx.frames);
+    }
+  }
+});
+
 test('by gzip say the same: whatever changed is sent as it is, and is compressed once it stays', async () => {
   const { sw, sockets } = await started();
   await using _ = sw;
   for (let n = 0; n < 200; ++n) {
     await sw.addPort(`p${n}`, memif(`${sockets.web}.${n}`));
   }
-  const ports = (text: string) => text.split('# HELP memswitch_mac_entries')[0];
+  const ports = (text: string) => text.split('# HELP memswitch_worker')[0];
   const metrics = new Metrics(sw);
   const sizes: number[] = [];
   for (let scrape = 0; scrape < 12; ++scrape) {
