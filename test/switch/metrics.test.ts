@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { MemifClient, type PortStatus, Switch } from 'memswitch';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -28,37 +29,44 @@ function values(text: string, name: string): Record<string, number> {
   );
 }
 
-test('are what promtool accepts, and each port and reason is what the switch counts', async () => {
-  const { sw, sockets, path } = await started();
-  await using _ = sw;
+/** Looks at a switch that stands still, again and again: each scrape is one list of its ports. */
+function comparison(sw: Switch): (what: string) => Promise<string> {
   const metrics = new Metrics(sw);
   const other = new Metrics(sw);
-  async function compare(what: string) {
-    // A load that stands still: one scrape and one list are of the same counters.
+  return async (what) => {
     const text = await textOf(metrics);
     expect(lintMetrics(text), what).toEqual([]);
     const zipped = gunzipSync(await other.text('gzip')).toString();
     expect(zipped.split('\nmemswitch_worker')[0], what).toBe(text.split('\nmemswitch_worker')[0]);
     const ports = sw.ports();
-    const by = (read: (port: (typeof ports)[number]) => number) =>
-      Object.fromEntries(ports.map((port) => [`${port.name} memif ${port.bridge}`, read(port)]));
-    expect(values(text, 'memswitch_port_rx_frames_total'), what).toEqual(
-      by(({ rx }) => Number(rx.frames)),
-    );
-    expect(values(text, 'memswitch_port_tx_bytes_total'), what).toEqual(
-      by(({ tx }) => Number(tx.bytes)),
-    );
-    expect(values(text, 'memswitch_port_up'), what).toEqual(
-      by(({ link }) => (link === 'up' ? 1 : 0)),
-    );
+    const same = (name: string, read: (port: (typeof ports)[number]) => number) =>
+      expect(values(text, `memswitch_port_${name}`), what).toEqual(
+        Object.fromEntries(ports.map((port) => [`${port.name} memif ${port.bridge}`, read(port)])),
+      );
+    same('rx_frames_total', ({ rx }) => Number(rx.frames));
+    same('tx_bytes_total', ({ tx }) => Number(tx.bytes));
+    same('attaches_total', ({ attaches }) => attaches);
+    same('up', ({ link }) => (link === 'up' ? 1 : 0));
     const drops = sw
       .drops()
       .map(({ port, reason, frames }) => [`${port} ${reason}`, Number(frames)]);
     expect(values(text, 'memswitch_port_dropped_frames_total'), what).toEqual(
       Object.fromEntries(drops),
     );
+    const errors = ports.flatMap(({ name, protocolErrors }) =>
+      Object.entries(protocolErrors).map(([error, times]) => [`${name} ${error}`, times]),
+    );
+    expect(values(text, 'memswitch_memif_protocol_errors_total'), what).toEqual(
+      Object.fromEntries(errors),
+    );
     return text;
-  }
+  };
+}
+
+test('are what promtool accepts, and each port and reason is what the switch counts', async () => {
+  const { sw, sockets, path } = await started();
+  await using _ = sw;
+  const compare = comparison(sw);
   await compare('at the start');
   const [left, right] = loadPair(sockets.web, sockets.db);
   await until('both attached', () => sw.ports().every(({ link }) => link === 'up'));
@@ -68,8 +76,7 @@ test('are what promtool accepts, and each port and reason is what the switch cou
   left.stdin?.end();
   right.stdin?.end();
   await until('both gone', () => sw.ports().every(({ link }) => link === 'down'));
-  const { db: before = 0 } = values(await compare('gone'), 'memswitch_port_attaches_total');
-  expect(before).toBe(0);
+  await compare('gone');
   await sw.addPort('third', memif(join(path, 'third.sock'), 'red'));
   await compare('a third');
   await sw.setPort('web', { bridge: 'red' });
@@ -106,6 +113,35 @@ function scraped(api: string, how: '--raw' | '--compressed'): string {
   expect(status).toBe(0);
   return stdout.toString();
 }
+
+test('tell what moves without a frame: links, peers that came, peers that were refused', async () => {
+  const { sw, sockets } = await started();
+  await using _ = sw;
+  await sw.removePort('web');
+  await sw.addPort('web', { kind: 'memif', bridge: 'blue', socket: sockets.web, secret: 'hush' });
+  const compare = comparison(sw);
+  const comes = () => MemifClient.connect({ socket: sockets.db });
+  const leaves = async (client: MemifClient) => {
+    client.close();
+    await until('gone', () => sw.port('db').link === 'down');
+  };
+  const client = await comes();
+  await compare('up');
+  await leaves(client);
+  await compare('down');
+  await leaves(await comes());
+  expect(sw.port('db').attaches).toBe(2);
+  await compare('came and went');
+  const stranger = new MemifClient({ socket: sockets.web, secret: 'wrong' });
+  await until('refused', () => (sw.port('web').protocolErrors.refused ?? 0) > 0);
+  stranger.close();
+  await until('quiet', async () => {
+    const before = sw.port('web').protocolErrors.refused;
+    await delay(50);
+    return before === sw.port('web').protocolErrors.refused;
+  });
+  await compare('refused');
+});
 
 test('that grow between scrapes are exact each time: as text, by gzip and in `show --json`', async () => {
   const path = folder();
