@@ -229,6 +229,7 @@
             'native/control/netns.cc',
             'native/ports/ethdev.cc',
             'native/ports/ethdev_copy.cc',
+            'native/ports/ethdev_tx_queue.cc',
           ],
         }],
       ],
@@ -297,6 +298,9 @@
       'cflags_cc': ['-fexceptions', '-frtti'],
       'sources': [
         'test/native/main.cc',
+        'native/ports/ethdev.cc',
+        'native/ports/ethdev_copy.cc',
+        'native/ports/ethdev_tx_queue.cc',
         'test/ports/ethdev.cc',
         'test/ports/vxlan/devices.cc',
       ],

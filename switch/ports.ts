@@ -70,6 +70,17 @@ export interface Device {
   ringSize: number;
   /** Whether frames to any address come in: wanted, and granted. */
   promiscuous: boolean;
+  /** How it wakes a worker that sleeps; `never`: the worker goes on polling. */
+  wake: 'never' | 'interrupt' | 'descriptor' | 'timer';
+  /** Times it has told by itself that its link has changed; other changes are found by looking once a second. */
+  linkInterrupts: number;
+  /** Whether it checks UDP checksums of frames that come in; and fills them in of tunnels over it. */
+  checksRx: boolean;
+  checksTx: boolean;
+  /** Whether it lets in only frames of the VLANs that its port carries, beside those without a tag. */
+  filtersVlans: boolean;
+  /** VLANs that its port carries and it has no place for: their frames do not come in. */
+  refusedVlans: number;
   /** The device's own counters since it was opened, by its driver's names. */
   statistics: Record<string, bigint>;
 }

@@ -35,6 +35,8 @@ Napi::Object tunnel_status(Napi::Env env, const TunnelStatus& status) {
 
 namespace {
 
+constexpr std::array wake_names{"never", "interrupt", "descriptor", "timer"};
+
 Napi::Object device_state(Napi::Env env, const DeviceState& state,
                           const DeviceStatistics& statistics) {
   Napi::Object object = Napi::Object::New(env);
@@ -47,6 +49,12 @@ Napi::Object device_state(Napi::Env env, const DeviceState& state,
   object.Set("queues", state.queues);
   object.Set("ringSize", state.ring_size);
   object.Set("promiscuous", state.promiscuous);
+  object.Set("wake", wake_names[static_cast<size_t>(state.wake)]);
+  object.Set("linkInterrupts", state.link_interrupts);
+  object.Set("checksRx", state.checks_rx);
+  object.Set("checksTx", state.fills_tx);
+  object.Set("filtersVlans", state.filters_vlans);
+  object.Set("refusedVlans", state.refused_vlans);
   Napi::Object values = Napi::Object::New(env);
   for (const auto& [name, value] : statistics) {
     values.Set(name, Napi::BigInt::New(env, value));

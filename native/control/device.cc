@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
 
 #include "control/drivers.h"
@@ -151,6 +152,15 @@ Status Device::configure() {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf = fields;
   }
+  // On at first, because some can't turn it on later, and functions of a card whose driver filters for them have no choice.
+  can_filter_ = !is_virtual() && (info_.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) != 0;
+  if (can_filter_) {
+    conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
+  }
+  checks_ = checks_receive();
+  if (checks_) {
+    conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+  }
   conf.txmode.offloads =
       info_.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MT_LOCKFREE |
                                RTE_ETH_TX_OFFLOAD_UDP_CKSUM);
@@ -164,6 +174,15 @@ Status Device::configure() {
   rx_descriptors_ = tx_descriptors_ = options_.ring_size;
   const int error = rte_eth_dev_adjust_nb_rx_tx_desc(number_, &rx_descriptors_, &tx_descriptors_);
   return error == 0 ? Status{} : failed("cannot size the queues of", error);
+}
+
+// For tunnels over it. Virtual devices would do it in software, whether somebody wants to know or not (net_tap), and paravirtual
+// ones bring frames with unfinished checksums in return, which must not leave by another device.
+bool Device::checks_receive() const {
+  constexpr uint64_t kBoth = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+  const std::string_view driver = info_.driver_name == nullptr ? "" : info_.driver_name;
+  return (info_.rx_offload_capa & kBoth) == kBoth && !is_virtual() && driver != "net_virtio" &&
+         driver != "net_vmxnet3";
 }
 
 Status Device::fill_pool() {
@@ -223,12 +242,14 @@ Status Device::start() {
   const uint32_t longest = mtu_ + kOverhead;
   set_path({.device = number_,
             .tx_queues = tx_queues_,
+            .workers = workers_,
             .shares_queues = (info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MT_LOCKFREE) != 0,
             .chains = chains_,
             .pads = !is_virtual(),
             .checksums = (info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0,
             .longest = chains_ ? longest : std::min<uint32_t>(longest, room_),
             .pool = pool_});
+  filter(nullptr);
   make_queues();
   listen(true);
   static_cast<void>(state());
@@ -254,34 +275,88 @@ Status Device::choose_frames() {
   return {};
 }
 
+// Tags stay in the frames: a bridge goes by them, and puts them on and takes them off in the bytes that it writes anyway
+// (dataplane/vlan.h). What a device can spare us is frames of VLANs that the port does not carry. A virtual function often gets
+// none with a tag that it has not asked for; and for how many it may ask is up to its card (an 82576 has 32 places).
+void Device::filter(const Vlans* vlans) {
+  if (!can_filter_ || device_ == nullptr || gone()) {
+    return;
+  }
+  filters_ = rte_eth_dev_set_vlan_offload(number_, vlans ? RTE_ETH_VLAN_FILTER_OFFLOAD : 0) != 0 ||
+             vlans != nullptr;
+  Vlans let_in;
+  refused_vlans_ = 0;
+  for (uint16_t vlan = 1; vlan <= kMaxVlan; ++vlan) {
+    const bool had = tags_.tags(vlan);
+    const bool wanted = vlans != nullptr && vlans->tags(vlan);
+    // After the first one that there was no place for the others are not tried: each may take the card a millisecond.
+    const bool done = had == wanted ||
+                      (refused_vlans_ == 0 && rte_eth_dev_vlan_filter(number_, vlan, wanted) == 0);
+    if (done ? wanted : had) {
+      let_in.add(vlan);
+    }
+    if (!done && wanted) {
+      ++refused_vlans_;
+    }
+  }
+  tags_ = let_in;
+  restore_tags();
+  // What it can't tell apart it may let in as a whole, if it is able to.
+  if (refused_vlans_ > 0 && rte_eth_dev_set_vlan_offload(number_, 0) == 0) {
+    filters_ = false;
+    refused_vlans_ = 0;
+  }
+}
+
+// The driver of an 82576 (igb of Linux) has tags taken off from a function as soon as that asks for one. Of a function that is in a
+// VLAN as a whole they are taken off too, and must not come back; but such a one may not ask.
+void Device::restore_tags() {
+  const bool asked = tags_.any();
+  for (const auto& queue : rx_) {
+    queue->set_restores_tags(asked);
+  }
+}
+
 void Device::make_queues() {
   // Beyond its first buffer; a chain that is longer than the MTU allows is told as too long.
   const uint32_t pieces = (mtu_ + kOverhead - 1) / room_;
   const auto most = static_cast<uint16_t>(
       std::min<uint32_t>(kReceived, pieces == 0 ? kReceived : kBurstSegments / pieces));
   for (uint16_t q = 0; q < rx_queues_; ++q) {
-    int fd = -1;
-    const Wake wake = wake_of(q, fd);
-    rx_.push_back(std::make_unique<EthdevRxQueue>(*this, number_, q, most, wake, fd));
+    EthdevRxPath path{.device = number_, .queue = q, .most = most, .checks = checks_};
+    choose_wake(path);
+    rx_.push_back(std::make_unique<EthdevRxQueue>(*this, path));
     queues_.push_back(rx_.back().get());
   }
 }
 
-Wake Device::wake_of(uint16_t queue, int& fd) const {
-  fd = rte_eth_dev_rx_intr_ctl_q_get_fd(number_, queue);
-  if (fd >= 0) {
-    const int error = rte_eth_dev_rx_intr_enable(number_, queue);
+void Device::choose_wake(EthdevRxPath& path) const {
+  path.fd = rte_eth_dev_rx_intr_ctl_q_get_fd(number_, path.queue);
+  if (path.fd >= 0) {
+    const int error = rte_eth_dev_rx_intr_enable(number_, path.queue);
     if (error == 0) {
-      rte_eth_dev_rx_intr_disable(number_, queue);
-      // An interrupt that came before it was unmasked is lost: what waits must be seen.
-      return rte_eth_rx_queue_count(number_, queue) >= 0 ? Wake::kInterrupt : Wake::kNever;
+      rte_eth_dev_rx_intr_disable(number_, path.queue);
+      path.wake = Wake::kInterrupt;
+      return;
     }
     if (error == -ENOTSUP && is_virtual()) {
-      return Wake::kDescriptor;  // net_tap
+      path.wake = Wake::kDescriptor;  // net_tap
+      return;
     }
   }
-  fd = -1;
-  return is_virtual() ? Wake::kTimer : Wake::kNever;
+  path.fd = -1;
+  path.wake = Wake::kTimer;
+}
+
+// A worker may sleep as long as it takes the fastest sender of the shortest frames (84 bytes on the wire) to fill half of a
+// receive ring; with an unknown speed not at all. A virtual device keeps some hundred frames in its kernel or peer.
+uint32_t Device::longest_nap_us(uint32_t speed) const {
+  constexpr uint32_t kVirtualNap_us = 800;
+  constexpr uint32_t kFrame_bits = 84 * 8;
+  if (is_virtual()) {
+    return kVirtualNap_us;
+  }
+  return speed == 0 ? 0 : rx_descriptors_ * kFrame_bits / speed / 2;
 }
 
 // --- what it tells -------------------------------------------------------------------------------------------------
@@ -292,6 +367,7 @@ void Device::alarm() {
 }
 
 int Device::on_link(uint16_t, rte_eth_event_type, void* device, void*) {
+  static_cast<Device*>(device)->link_interrupts_.fetch_add(1, std::memory_order_relaxed);
   static_cast<Device*>(device)->alarm();
   return 0;
 }
@@ -322,6 +398,11 @@ DeviceState Device::state() {
                     .queues = rx_queues_,
                     .ring_size = rx_descriptors_,
                     .promiscuous = promiscuous_,
+                    .checks_rx = checks_,
+                    .fills_tx = finishes_checksums,
+                    .filters_vlans = filters_,
+                    .refused_vlans = refused_vlans_,
+                    .link_interrupts = link_interrupts_.load(std::memory_order_relaxed),
                     .name = name_,
                     .driver = info_.driver_name == nullptr ? "" : info_.driver_name};
   if (device_ == nullptr || gone()) {
@@ -340,6 +421,10 @@ DeviceState Device::state() {
   rte_eth_macaddr_get(number_, &mac);
   state.mac = mac_number(mac);
   state.numa = static_cast<int16_t>(rte_eth_dev_socket_id(number_));
+  for (const auto& queue : rx_) {
+    queue->set_longest_nap(longest_nap_us(state.speed));
+    state.wake = queue->wake();
+  }
   set_up(state.link);
   return state;
 }
@@ -365,24 +450,30 @@ DeviceStatistics Device::statistics() const {
 
 // --- closing -------------------------------------------------------------------------------------------------------
 
-void Device::close() {
+uint64_t Device::close() {
   if (device_ == nullptr) {
-    return;
+    return 0;
   }
   const std::lock_guard guard(lock_);
   set_up(false);
   listen(false);
   // In its namespace, where its driver's requests to the kernel belong; it may be gone already.
-  const auto give = [this] {
-    give_back();
+  uint64_t unsent = 0;
+  const auto give = [this, &unsent] {
+    unsent += give_back();
     return Status{};
   };
   if (!in_namespace(options_.netns, give).ok()) {
-    give_back();
+    unsent += give_back();
   }
+  return unsent;
 }
 
-void Device::give_back() {
+uint64_t Device::give_back() {
+  const uint64_t unsent = discard();
+  for (const auto& queue : rx_) {
+    queue->close();
+  }
   if (device_ != nullptr) {
     rte_eth_dev_stop(number_);
     rte_eth_dev_close(number_);
@@ -393,6 +484,7 @@ void Device::give_back() {
   if (pool_ != nullptr) {
     pools_.retire(std::exchange(pool_, nullptr));
   }
+  return unsent;
 }
 
 }  // namespace memswitch

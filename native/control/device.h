@@ -10,6 +10,7 @@
 
 #include "control/buffers.h"
 #include "control/interface.h"
+#include "dataplane/vlan.h"
 #include "ports/ethdev.h"
 
 namespace memswitch {
@@ -28,23 +29,27 @@ class Device final : public EthdevPort {
 
   [[nodiscard]] std::span<RxQueue* const> queues() const override { return queues_; }
   DeviceState state() override;
+  void filter(const Vlans* vlans) override;
   [[nodiscard]] DeviceStatistics statistics() const override;
   [[nodiscard]] bool gone() const override { return gone_.load(std::memory_order_acquire); }
-  void close() override;
+  uint64_t close() override;
 
  private:
   Status open_interface();
   Status probe();
   Status configure();
+  [[nodiscard]] bool checks_receive() const;
   Status fill_pool();
   Status set_up_queues();
   Status ask_for_interrupts();
   Status start();
   Status choose_frames();
+  void restore_tags();
   void make_queues();
-  Wake wake_of(uint16_t queue, int& fd) const;
+  void choose_wake(EthdevRxPath& path) const;
+  [[nodiscard]] uint32_t longest_nap_us(uint32_t speed) const;
   void listen(bool on);
-  void give_back();
+  uint64_t give_back();
   // On one of DPDK's threads.
   void alarm();
   static int on_link(uint16_t, rte_eth_event_type, void* device, void*);
@@ -71,12 +76,18 @@ class Device final : public EthdevPort {
   uint16_t room_ = RTE_MBUF_DEFAULT_DATAROOM;
   bool interrupts_ = false;  // asked for
   bool chains_ = false;
+  bool checks_ = false;      // UDP checksums that come in
+  bool can_filter_ = false;  // by VLAN
+  bool filters_ = false;     // just now
+  Vlans tags_{};             // that it was told to let in
+  uint16_t refused_vlans_ = 0;
   bool promiscuous_ = false;
   std::unique_ptr<Interface> interface_;  // under it, if any
   rte_mempool* pool_ = nullptr;           // of `pools_`
   std::vector<std::unique_ptr<EthdevRxQueue>> rx_;
   std::vector<RxQueue*> queues_;
   std::atomic<bool> gone_{false};
+  std::atomic<uint32_t> link_interrupts_{0};
 };
 
 }  // namespace memswitch

@@ -71,13 +71,23 @@ std::vector<DevicePorts::Change> DevicePorts::look() {
   return changes;
 }
 
+void DevicePorts::filter(PortId id, const Vlans* vlans) {
+  const auto found = devices_.find(id);
+  if (found != devices_.end() && !found->second.released) {
+    found->second.device->filter(vlans);
+  }
+}
+
 void DevicePorts::release(PortId id) {
   Entry& entry = devices_.at(id);
   if (std::exchange(entry.released, true)) {
     return;
   }
   workers_.remove(entry.device->queues());
-  reclaim_.later([device = entry.device] { device->close(); });
+  // No worker writes to its counters any more.
+  reclaim_.later([this, id, device = entry.device] {
+    workers_.port_counters(0)[id].drop(Drop::kLinkDown, device->close());
+  });
   const auto limit = std::chrono::steady_clock::now() + kPatience;
   while (reclaim_.run(), !reclaim_.empty() && std::chrono::steady_clock::now() < limit) {
     std::this_thread::sleep_for(std::chrono::microseconds(100));

@@ -49,6 +49,8 @@ class DevicePorts {
   // Asks all of them, and returns those whose links have changed.
   std::vector<Change> look();
 
+  // As DevicePort::filter(). Of a port of another kind: nothing.
+  void filter(PortId id, const Vlans* vlans);
   void set_down(PortId id) { devices_.at(id).state.link = false; }
   // Out of the workers' hands; nobody may find the port any more. When this returns the device is free: somebody may be
   // waiting to use it otherwise. The port itself stays its owner's.

@@ -224,6 +224,7 @@ void Switch::renew_policy(Record& record) {
                                         (options.vepa ? kVepa : 0)));
   const bool vlans = port.bridge.load() != nullptr && record.bridge->vlans;
   std::unique_ptr<const Policy> next = make_policy(options, vlans);
+  devices_.filter(port.id(), next ? next->vlans.get() : nullptr);
   port.policy.store(next.get(), std::memory_order_seq_cst);
   reclaim_.retire(std::exchange(record.policy, std::move(next)));
 }

@@ -91,6 +91,7 @@ void poll(Worker& worker) {
     worker.shared.epoch.quiescent(worker.index);
     pollset.after(poll_once(worker, pollset.active()));
   }
+  settle(worker);
   worker.shared.epoch.offline(worker.index);
   own = nullptr;
 }

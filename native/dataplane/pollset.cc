@@ -123,7 +123,7 @@ void Pollset::after(uint32_t frames) {
   if (idle || look) {
     park(idle ? 0 : kPark_us * us_);
   }
-  const bool watching = active_count_ + resting_count_ > 0;
+  const bool watching = active_count_ + resting_count_ > 0 || !worker_.unsettled.all().empty();
   if (!watching && (queues_ > 0 || plan_->polling != Polling::kBusy)) {
     sleep();
   } else if (look) {

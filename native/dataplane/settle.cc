@@ -9,12 +9,10 @@ void settle(Worker& worker) {
     return;
   }
   _mm_mfence();
-  for (const PortId id : worker.unsettled.all()) {
-    if (Port* port = worker.shared.ports[id].load(std::memory_order_acquire)) {
-      port->settle();
-    }
-  }
-  worker.unsettled.clear();
+  worker.unsettled.keep([&worker](PortId id) {
+    Port* port = worker.shared.ports[id].load(std::memory_order_acquire);
+    return port != nullptr && !port->settle(worker.index, worker.counters_of(id));
+  });
 }
 
 }  // namespace memswitch

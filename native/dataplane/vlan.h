@@ -26,6 +26,7 @@ class Vlans {
   [[nodiscard]] bool tags(uint16_t vlan) const {
     return (tagged_[vlan / 64] >> vlan % 64 & 1) != 0;
   }
+  [[nodiscard]] bool any() const { return tagged_ != decltype(tagged_){}; }
   [[nodiscard]] bool carries(uint16_t vlan) const { return vlan == untagged || tags(vlan); }
 
  private:

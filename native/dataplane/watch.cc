@@ -74,12 +74,12 @@ void copy(Mirror& mirror, Burst& burst, std::span<const uint8_t> which, uint16_t
   lane.to->tx_bytes.add(outcome.tx_bytes.get());
   lane.to->copies.add(outcome.copies.get());
   lane.to->drop(Drop::kMirrorLost, lost);
-  lane.frames.add(outcome.tx_frames.get());
+  lane.frames.add(which.size() - std::min<uint64_t>(lost, which.size()));
   lane.bytes.add(outcome.tx_bytes.get());
   lane.lost.add(lost);
   // Now, and not when the worker has time: few mirror, and this may be no worker's burst but one inside a tunnel.
   _mm_mfence();
-  mirror.to->settle();
+  mirror.to->settle(worker, *lane.to);
 }
 
 }  // namespace

@@ -12,6 +12,8 @@
 
 namespace memswitch {
 
+class Vlans;
+
 struct DeviceOptions {
   // As DPDK takes them: a PCI address or a virtual device's name, and its arguments.
   std::string devargs{};
@@ -28,6 +30,14 @@ struct DeviceOptions {
   std::vector<uint64_t> addresses{};  // it also takes frames to these; first byte highest
 };
 
+// How a queue wakes a worker that sleeps.
+enum class Wake : uint8_t {
+  kNever,       // it can't: the worker goes on polling
+  kInterrupt,   // the driver unmasks an interrupt, which the kernel turns into an eventfd
+  kDescriptor,  // frames wait in a descriptor, which is readable as long as they do
+  kTimer,       // nobody tells, but nothing is lost by looking a moment later
+};
+
 struct DeviceState {
   bool link = false;
   uint32_t speed = 0;  // Mbit/s; 0: unknown
@@ -36,7 +46,14 @@ struct DeviceState {
   uint16_t ring_size = 0;
   int16_t numa = -1;  // node; -1: none
   bool promiscuous = false;
-  uint64_t mac = 0;  // first byte highest
+  bool checks_rx = false;      // checks UDP checksums of what comes in
+  bool fills_tx = false;       // fills them in
+  bool filters_vlans = false;  // lets in only the tags that its port carries
+  uint16_t refused_vlans =
+      0;  // tags that its port carries and it does not let in: it has no room for them
+  Wake wake = Wake::kNever;
+  uint32_t link_interrupts = 0;  // times it told by itself that its link has changed
+  uint64_t mac = 0;              // first byte highest
   std::string name{};
   std::string driver{};
 };
@@ -52,11 +69,14 @@ class DevicePort : public Port {
 
   // Control. Also tells the data path whether the link is up.
   virtual DeviceState state() = 0;
+  // What the port carries from now on; null: whatever comes. A device that can spares us the rest.
+  virtual void filter(const Vlans* /*vlans*/) {}
   [[nodiscard]] virtual DeviceStatistics statistics() const = 0;
   // Whether the device has gone away, or was asked back by the kernel.
   [[nodiscard]] virtual bool gone() const = 0;
-  // Gives the device back, when no worker can still be in it. The destructor does so too.
-  virtual void close() = 0;
+  // Gives the device back, when no worker can still be in it. The destructor does so too. Returns how many frames it still had
+  // to send: they are to be counted.
+  virtual uint64_t close() = 0;
 };
 
 }  // namespace memswitch

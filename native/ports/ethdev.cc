@@ -2,12 +2,14 @@
 
 #include <poll.h>
 #include <rte_ethdev.h>
+#include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_lcore.h>
 #include <sys/timerfd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "dataplane/fate.h"
 #include "ports/ethdev_copy.h"
@@ -44,6 +46,12 @@ rte_mbuf* buffer_of(const Frame& frame) {
   return static_cast<rte_mbuf*>(frame.buffer);
 }
 
+// Of a tunnel that the device knows it may mean the inner checksum.
+bool is_checked(const rte_mbuf& buffer) {
+  return (buffer.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
+         (buffer.packet_type & RTE_PTYPE_TUNNEL_MASK) == 0;
+}
+
 // The frame as the pieces of its buffers. One in more pieces than a burst has room for is told as too long.
 void view(rte_mbuf& buffer, Frame& frame, Burst& burst) {
   frame = {.data = rte_pktmbuf_mtod(&buffer, const std::byte*),
@@ -67,26 +75,43 @@ void view(rte_mbuf& buffer, Frame& frame, Burst& burst) {
 
 // --- receive -------------------------------------------------------------------------------------------------------
 
-EthdevRxQueue::EthdevRxQueue(Port& port, uint16_t device, uint16_t queue, uint16_t most, Wake wake,
-                             int fd)
-    : RxQueue(port), device_(device), queue_(queue), most_(most), wake_(wake), fd_(fd) {
-  if (wake == Wake::kTimer) {
+EthdevRxQueue::EthdevRxQueue(Port& port, const EthdevRxPath& path) : RxQueue(port), path_(path) {
+  if (path.wake == Wake::kTimer) {
     timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   }
+}
+
+Wake EthdevRxQueue::wake() const {
+  const bool naps = longest_nap_us_.load(std::memory_order_relaxed) >= kFirstNap_us;
+  return path_.wake == Wake::kTimer && !naps ? Wake::kNever : path_.wake;
+}
+
+void EthdevRxQueue::close() {
+  rte_pktmbuf_free_bulk(found_.data(), std::exchange(found_count_, uint16_t{0}));
 }
 
 bool EthdevRxQueue::receive(Burst& burst) {
   register_thread();
   std::array<rte_mbuf*, kBurst> buffers;
-  const uint16_t count = rte_eth_rx_burst(device_, queue_, buffers.data(), most_);
+  uint16_t count = std::exchange(found_count_, uint16_t{0});
+  if (count > 0) [[unlikely]] {
+    std::copy_n(found_.begin(), count, buffers.begin());
+  } else {
+    count = rte_eth_rx_burst(path_.device, path_.queue, buffers.data(), path_.most);
+  }
   if (count == 0) {
     return false;
   }
   nap_us_ = kFirstNap_us;
   burst.count = count;
   burst.segments = 0;
+  const bool restores_tags = restores_tags_.load(std::memory_order_relaxed);
   for (uint16_t i = 0; i < count; ++i) {
+    if (restores_tags && (buffers[i]->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) [[unlikely]] {
+      rte_vlan_insert(&buffers[i]);
+    }
     view(*buffers[i], burst.frames[i], burst);
+    burst.frames[i].checked = path_.checks && is_checked(*buffers[i]);
     __builtin_prefetch(burst.frames[i].data);
   }
   return true;
@@ -103,21 +128,35 @@ void EthdevRxQueue::release(const Burst& burst) {
   rte_pktmbuf_free_bulk(buffers.data(), count);
 }
 
+// The one look that every driver has, and no race: what it finds it also has. Some can't tell how many frames wait (virtio, ena).
+bool EthdevRxQueue::find() {
+  if (found_count_ == 0) {
+    register_thread();
+    found_count_ =
+        rte_eth_rx_burst(path_.device, path_.queue, found_.data(), std::min(kFound, path_.most));
+  }
+  return found_count_ > 0;
+}
+
 bool EthdevRxQueue::arm() {
-  switch (wake_) {
+  switch (path_.wake) {
     case Wake::kNever:
       return true;
     case Wake::kInterrupt:
-      return rte_eth_dev_rx_intr_enable(device_, queue_) != 0 ||
-             rte_eth_rx_queue_count(device_, queue_) > 0;
+      // An interrupt that came before it was unmasked is lost: what waits must be seen.
+      return rte_eth_dev_rx_intr_enable(path_.device, path_.queue) != 0 || find();
     case Wake::kDescriptor: {
-      pollfd entry{.fd = fd_, .events = POLLIN, .revents = 0};
+      pollfd entry{.fd = path_.fd, .events = POLLIN, .revents = 0};
       return ::poll(&entry, 1, 0) != 0;
     }
     case Wake::kTimer: {
+      const uint32_t longest = longest_nap_us_.load(std::memory_order_relaxed);
+      if (longest < kFirstNap_us) {
+        return true;
+      }
       const itimerspec once{.it_interval = {},
                             .it_value = {.tv_sec = 0, .tv_nsec = nap_us_ * 1000}};
-      nap_us_ = std::min(nap_us_ * 2, kLongestNap_us);
+      nap_us_ = std::min(nap_us_ * 2, longest);
       return ::timerfd_settime(timer_.get(), 0, &once, nullptr) != 0;
     }
   }
@@ -125,8 +164,8 @@ bool EthdevRxQueue::arm() {
 }
 
 void EthdevRxQueue::disarm() {
-  if (wake_ == Wake::kInterrupt) {
-    rte_eth_dev_rx_intr_disable(device_, queue_);
+  if (path_.wake == Wake::kInterrupt) {
+    rte_eth_dev_rx_intr_disable(path_.device, path_.queue);
   }
 }
 
@@ -229,7 +268,8 @@ void EthdevPort::set_path(const EthdevPath& path) {
   path_ = path;
   finishes_checksums = path.checksums;
   for (uint16_t q = 0; q < path.tx_queues; ++q) {
-    turns_.push_back(std::make_unique<TxTurn>());
+    tx_.push_back(
+        std::make_unique<EthdevTxQueue>(path.device, q, path.workers, !path.shares_queues));
   }
 }
 
@@ -269,48 +309,42 @@ void EthdevPort::prepare(EthdevBatch& batch, Burst& burst, std::span<const uint8
   batch.count = kept;
 }
 
-void EthdevPort::send(EthdevBatch& batch, Burst& burst, uint16_t queue, PortCounters& counters) {
-  // Before they are sent: what is sent may be freed at once.
-  uint64_t bytes = 0;
-  for (uint16_t i = 0; i < batch.count; ++i) {
-    bytes += batch.buffers[i]->pkt_len;
-  }
-  const uint16_t sent = rte_eth_tx_burst(path_.device, queue, batch.buffers.data(), batch.count);
-  for (uint16_t i = sent; i < batch.count; ++i) {
-    bytes -= batch.buffers[i]->pkt_len;
-  }
-  counters.tx_frames.add(sent);
-  counters.tx_bytes.add(bytes);
-  if (sent < batch.count) [[unlikely]] {
-    drop(burst, std::span(batch.frames).first(batch.count).subspan(sent), Drop::kRingFull,
-         counters);
-    rte_pktmbuf_free_bulk(batch.buffers.data() + sent, static_cast<unsigned>(batch.count - sent));
-  }
-}
-
-void EthdevPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t /*worker*/,
+void EthdevPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                           PortCounters& counters) {
   if (!up_.load(std::memory_order_acquire)) [[unlikely]] {
     drop(burst, which, Drop::kLinkDown, counters);
     return;
   }
   register_thread();
-  const auto queue = static_cast<uint16_t>(burst.lane % path_.tx_queues);
-  TxTurn& turn = *turns_[queue];
-  if (!path_.shares_queues && !turn.take()) [[unlikely]] {
-    drop(burst, which, Drop::kQueueBusy, counters);
-    return;
-  }
+  EthdevTxQueue& queue = *tx_[burst.lane % path_.tx_queues];
   while (!which.empty()) {
     EthdevBatch batch;
     const auto part = which.first(std::min(which.size(), EthdevBatch::kMost));
-    prepare(batch, burst, part, counters);
-    send(batch, burst, queue, counters);
     which = which.subspan(part.size());
+    prepare(batch, burst, part, counters);
+    const std::span<rte_mbuf*> buffers(batch.buffers.data(), batch.count);
+    const auto [done, reason] = queue.send(buffers, worker, counters);
+    if (done < batch.count) [[unlikely]] {
+      drop(burst, std::span(batch.frames).first(batch.count).subspan(done), reason, counters);
+      rte_pktmbuf_free_bulk(buffers.data() + done, static_cast<unsigned>(batch.count - done));
+    }
   }
-  if (!path_.shares_queues) {
-    turn.give_back();
+}
+
+bool EthdevPort::settle(uint16_t /*worker*/, PortCounters& counters) {
+  bool done = true;
+  for (const auto& queue : tx_) {
+    done = queue->settle(counters) && done;
   }
+  return done;
+}
+
+uint64_t EthdevPort::discard() {
+  uint64_t frames = 0;
+  for (const auto& queue : tx_) {
+    frames += queue->discard();
+  }
+  return frames;
 }
 
 }  // namespace memswitch

@@ -12,42 +12,55 @@
 
 #include "memif/fd.h"
 #include "ports/device.h"
-#include "ports/tx_turn.h"
+#include "ports/ethdev_tx_queue.h"
 
 namespace memswitch {
 
-// How a queue wakes a worker that sleeps.
-enum class Wake : uint8_t {
-  kNever,       // it can't: the worker goes on polling
-  kInterrupt,   // the driver unmasks an interrupt, which the kernel turns into an eventfd
-  kDescriptor,  // frames wait in a descriptor, which is readable as long as they do
-  kTimer,       // nobody tells, but nothing is lost by looking a moment later
+// What is known of a receive queue when it is made.
+struct EthdevRxPath {
+  uint16_t device = 0;  // DPDK's number of it
+  uint16_t queue = 0;
+  uint16_t most =
+      kBurst;  // frames at once, so that the pieces of the longest all have room in a burst
+  bool checks = false;  // the device checks UDP checksums
+  Wake wake = Wake::kNever;
+  int fd = -1;  // that wakes, of an interrupt or a descriptor; it stays the driver's
 };
 
 class EthdevRxQueue final : public RxQueue {
  public:
-  // `most`: frames at once, so that the pieces of the longest all have room in a burst. `fd`: what wakes, of an interrupt or
-  // a descriptor; it stays the driver's.
-  EthdevRxQueue(Port& port, uint16_t device, uint16_t queue, uint16_t most, Wake wake, int fd);
+  EthdevRxQueue(Port& port, const EthdevRxPath& path);
+
+  // Control.
+  // Whether to put back the tags of VLANs that the device takes off: the card of a function may do so unasked.
+  void set_restores_tags(bool restores) {
+    restores_tags_.store(restores, std::memory_order_relaxed);
+  }
+  void set_longest_nap(uint32_t us) { longest_nap_us_.store(us, std::memory_order_relaxed); }
+  [[nodiscard]] Wake wake() const;
+  // When no worker can be in it any more: gives back what was found before a sleep and not taken.
+  void close();
 
   bool receive(Burst& burst) override;
   void release(const Burst& burst) override;
   bool arm() override;
   void disarm() override;
-  [[nodiscard]] int wake_fd() const override { return timer_ ? timer_.get() : fd_; }
+  [[nodiscard]] int wake_fd() const override { return timer_ ? timer_.get() : path_.fd; }
 
  private:
-  // A virtual device keeps some hundred frames in its kernel or peer, as much as comes in such a time at a fair rate.
-  static constexpr uint32_t kFirstNap_us = 50;
-  static constexpr uint32_t kLongestNap_us = 800;
+  bool find();
 
-  const uint16_t device_;
-  const uint16_t queue_;
-  const uint16_t most_;
-  const Wake wake_;
-  const int fd_;
+  static constexpr uint32_t kFirstNap_us = 50;  // a shorter one is not worth its system calls
+  static constexpr uint16_t kFound =
+      32;  // as few as the pickiest of drivers receives (ixgbe's by vectors)
+
+  const EthdevRxPath path_;
   UniqueFd timer_;
+  std::atomic<uint32_t> longest_nap_us_{0};
+  std::atomic<bool> restores_tags_{false};
   uint32_t nap_us_ = kFirstNap_us;  // doubles as long as nothing comes
+  uint16_t found_count_ = 0;
+  std::array<rte_mbuf*, kFound> found_;  // before a sleep: the next burst begins with them
 };
 
 struct EthdevBatch;
@@ -56,6 +69,7 @@ struct EthdevBatch;
 struct EthdevPath {
   uint16_t device = 0;  // DPDK's number of it
   uint16_t tx_queues = 1;
+  size_t workers = 1;          // that may send
   bool shares_queues = false;  // the device takes bursts of several threads at once (MT_LOCKFREE)
   bool chains = false;         // and frames in several buffers (MULTI_SEGS)
   bool pads = false;       // a wire is behind it: frames have at least 60 bytes (IEEE 802.3 3.2.8)
@@ -70,19 +84,21 @@ class EthdevPort : public DevicePort {
 
   void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                 PortCounters& counters) final;
+  bool settle(uint16_t worker, PortCounters& counters) final;
 
  protected:
   // Control. Before the first frame, and never again.
   void set_path(const EthdevPath& path);
   void set_up(bool up) { up_.store(up, std::memory_order_release); }
+  // When no worker can be in it any more: gives back what is still to be sent, and returns how many frames.
+  uint64_t discard();
 
  private:
   void prepare(EthdevBatch& batch, Burst& burst, std::span<const uint8_t> which,
                PortCounters& counters);
-  void send(EthdevBatch& batch, Burst& burst, uint16_t queue, PortCounters& counters);
 
   EthdevPath path_;
-  std::vector<std::unique_ptr<TxTurn>> turns_;
+  std::vector<std::unique_ptr<EthdevTxQueue>> tx_;
   std::atomic<bool> up_{false};
 };
 

@@ -164,10 +164,11 @@ void MemifPort::transmit(Burst& burst, std::span<const uint8_t> which, uint16_t 
   }
 }
 
-void MemifPort::settle() {
+bool MemifPort::settle(uint16_t /*worker*/, PortCounters& /*counters*/) {
   if (MemifLink* now = link.load(std::memory_order_acquire)) {
     now->settle();
   }
+  return true;
 }
 
 }  // namespace memswitch

@@ -101,7 +101,7 @@ class MemifPort final : public Port {
 
   void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                 PortCounters& counters) override;
-  void settle() override;
+  bool settle(uint16_t worker, PortCounters& counters) override;
 
   // Control: the link in use, or null. The old one must outlive every worker's current burst.
   std::atomic<MemifLink*> link{nullptr};

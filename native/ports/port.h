@@ -93,8 +93,9 @@ class Port {
   virtual void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                         PortCounters& counters) = 0;
 
-  // A moment after transmit(), when everybody can see what it stored: wakes a peer that fell asleep meanwhile.
-  virtual void settle() {}
+  // A moment after transmit(), when everybody can see what it stored: wakes a peer that fell asleep meanwhile, and sends what
+  // was left to another worker. False: not all is done, so settle once more. `counters`: as of transmit().
+  virtual bool settle(uint16_t /*worker*/, PortCounters& /*counters*/) { return true; }
 
   [[nodiscard]] PortId id() const { return id_; }
 

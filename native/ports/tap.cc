@@ -165,8 +165,11 @@ DeviceState TapPort::state() {
   if (known && (entry.revents & POLLERR) != 0) {
     gone_.store(true);
   }
-  DeviceState state{
-      .link = known && (entry.revents & POLLOUT) != 0, .mtu = mtu_, .queues = 1, .driver = "tun"};
+  DeviceState state{.link = known && (entry.revents & POLLOUT) != 0,
+                    .mtu = mtu_,
+                    .queues = 1,
+                    .wake = Wake::kDescriptor,
+                    .driver = "tun"};
   up_.store(state.link, std::memory_order_relaxed);
   ifreq ask{};
   if (known && ::ioctl(fd_.get(), TUNGETIFF, &ask) == 0) {

@@ -56,7 +56,10 @@ class TapPort final : public DevicePort {
   DeviceState state() override;
   [[nodiscard]] DeviceStatistics statistics() const override { return {}; }
   [[nodiscard]] bool gone() const override { return gone_.load(std::memory_order_acquire); }
-  void close() override { fd_.reset(); }
+  uint64_t close() override {
+    fd_.reset();
+    return 0;
+  }
 
  private:
   friend class TapRxQueue;

@@ -32,7 +32,7 @@ class Underlay {
                     uint16_t worker, PortCounters& counters) = 0;
 
   // As Port::settle().
-  virtual void settle() {}
+  virtual bool settle(uint16_t /*worker*/) { return true; }
 
   // Replaced by control as a whole; null before the first tunnel.
   std::atomic<const VniTable*> tunnels{nullptr};

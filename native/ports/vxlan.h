@@ -42,7 +42,9 @@ class VxlanPort final : public Port {
 
   void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t worker,
                 PortCounters& counters) override;
-  void settle() override { underlay_.settle(); }
+  bool settle(uint16_t worker, PortCounters& /*counters*/) override {
+    return underlay_.settle(worker);
+  }
 
   // Poll threads. The remote that a frame came from; kNoRemote: not one of ours.
   RemoteIndex sender(const IpAddress& source);

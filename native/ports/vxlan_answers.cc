@@ -137,7 +137,7 @@ void VxlanAnswers::send(Mac to, uint32_t length, VxlanPort& tunnel, uint16_t wor
   transmit_watched(*port, burst, kThis, worker, counters);
   // Answers are few: the second look (dataplane/unsettled.h) is taken at once.
   _mm_mfence();
-  port->settle();
+  port->settle(worker, counters);
 }
 
 }  // namespace memswitch

@@ -51,7 +51,7 @@ class PortUnderlay final : public Underlay {
 
   void send(Burst& burst, std::span<const Parcel> parcels, VxlanPort& tunnel, uint16_t worker,
             PortCounters& counters) override;
-  void settle() override { port_.settle(); }
+  bool settle(uint16_t worker) override { return port_.settle(worker, *counters_[worker]); }
 
   // A frame that came to a tunnel here.
   struct Arrival {

@@ -34,6 +34,12 @@ const device = z.strictObject({
   queues: count,
   ringSize: count,
   promiscuous: z.boolean(),
+  wake: z.enum(['never', 'interrupt', 'descriptor', 'timer']),
+  linkInterrupts: count,
+  checksRx: z.boolean(),
+  checksTx: z.boolean(),
+  filtersVlans: z.boolean(),
+  refusedVlans: count,
   statistics: z.record(z.string(), counter),
 });
 

@@ -118,7 +118,16 @@ function counts(times: Record<string, number>): string {
   return happened.map(([what, count]) => `${what} ${number(count)}`).join(', ');
 }
 
+function vlanFilter({
+  filtersVlans,
+  refusedVlans,
+}: Pick<Device, 'filtersVlans' | 'refusedVlans'>): string {
+  const lacks = refusedVlans > 0 ? `, but has no place for ${refusedVlans}` : '';
+  return filtersVlans ? `by the device${lacks}` : 'none by the device';
+}
+
 function showDevice({ name, driver, mac, mtu, speed, numa, statistics, ...rest }: Wire<Device>) {
+  const checksums = [rest.checksRx && 'received', rest.checksTx && 'sent'].filter(Boolean);
   const counted = Object.entries(statistics).filter(([, value]) => value > 0);
   return {
     device: `${name} (${driver})`,
@@ -127,6 +136,10 @@ function showDevice({ name, driver, mac, mtu, speed, numa, statistics, ...rest }
     speed: speed > 0 ? `${number(speed)} Mbit/s` : 'unknown',
     'NUMA node': numa >= 0 ? numa : 'none',
     promiscuous: rest.promiscuous,
+    'wakes by': rest.wake === 'never' ? 'nothing: polled' : rest.wake,
+    'link interrupts': rest.linkInterrupts,
+    'VLAN filter': vlanFilter(rest),
+    checksums: checksums.length > 0 ? checksums.join(', ') : 'none by the device',
     'device queues': `${rest.queues} × ${rest.ringSize}`,
     'device counts': counted.map(([name, value]) => `${name} ${number(value)}`).join(', '),
   } satisfies Record<string, Cell>;

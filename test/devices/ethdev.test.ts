@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type PortOptions, Switch, SwitchError } from 'memswitch';
 import { describe, expect, test } from 'vitest';
 import { native } from '../../dist/switch/native.js';
+import { Metrics } from '../../switch/metrics/index.js';
 import { folder, memif, until } from '../switch/support.js';
 import { frame, lacksDpdk, readCapture, uniqueName, writeCapture } from './support.js';
 
@@ -118,7 +119,20 @@ describe.skipIf(why !== undefined)(`ethdev${why === undefined ? '' : `: ${why}`}
       device: { name: 'net_null_about', driver: 'net_null', mtu: 1500, queues: 1, numa: -1 },
       options: { devargs: 'net_null_about' },
     });
-    expect(sw.port('a').device?.statistics).toHaveProperty('rx_good_packets');
+    expect(sw.port('a').device).toMatchObject({
+      wake: 'timer',
+      linkInterrupts: 0,
+      checksRx: false,
+      filtersVlans: false,
+      refusedVlans: 0,
+    });
+    await until('it gives frames', () => {
+      return (sw.port('a').device?.statistics.rx_good_packets ?? 0n) > 0n;
+    });
+    const text = String(await new Metrics(sw).text());
+    const line =
+      /^memswitch_device_statistic_total\{port="a",device="net_null_about",statistic="rx_good_packets"\} (\d+)$/m;
+    expect(Number(line.exec(text)?.[1])).toBeGreaterThan(0);
   });
 
   test('several queues are spread over the workers', async () => {

@@ -1,4 +1,6 @@
 // Ports over devices: whose buffer leaves, what is copied, what is dropped.
+#include "ports/ethdev.h"
+
 #include <thread>
 
 #include "test/ports/ethdev_kit.h"
@@ -48,6 +50,95 @@ TEST("so does one in several buffers, and its last piece is not forgotten") {
   EXPECT(bytes_of(got) == frame(2, 1, 9000));
   rte_pktmbuf_free(got);
   bench.expect_balance();
+}
+
+TEST("a device's word for a checksum is taken where it was asked to check, and not of a tunnel") {
+  Bench bench;
+  RingDevice& in = bench.add();
+  uint16_t number = 0;
+  EXPECT_EQ(rte_eth_dev_get_port_by_name(in.name.c_str(), &number), 0);
+  struct {
+    uint64_t flags;
+    uint32_t type;
+    bool checked;
+  } const cases[] = {
+      {RTE_MBUF_F_RX_L4_CKSUM_GOOD, RTE_PTYPE_L4_UDP, true},
+      {RTE_MBUF_F_RX_L4_CKSUM_GOOD, 0, true},
+      {RTE_MBUF_F_RX_L4_CKSUM_BAD, RTE_PTYPE_L4_UDP, false},
+      {RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN, RTE_PTYPE_L4_UDP, false},
+      {RTE_MBUF_F_RX_L4_CKSUM_NONE, RTE_PTYPE_L4_UDP,
+       false},  // unfinished, and whole by its sender's word
+      {RTE_MBUF_F_RX_L4_CKSUM_GOOD, RTE_PTYPE_L4_UDP | RTE_PTYPE_TUNNEL_VXLAN, false},
+  };
+  auto burst = std::make_unique<Burst>();
+  for (const bool asked : {true, false}) {
+    EthdevRxPath path;
+    path.device = number;
+    path.checks = asked;
+    EthdevRxQueue queue(*in.port, path);
+    for (const auto& one : cases) {
+      rte_mbuf* const buffer = in.put(frame(2, 1, 100));
+      buffer->ol_flags = one.flags;
+      buffer->packet_type = one.type;
+      EXPECT(queue.receive(*burst));
+      EXPECT_EQ(burst->frames[0].checked, asked && one.checked);
+      queue.release(*burst);
+    }
+  }
+}
+
+TEST("a tag that the device took off is put back into the frame, where that is wanted") {
+  Bench bench;
+  RingDevice& in = bench.add();
+  EthdevRxPath path;
+  EXPECT_EQ(rte_eth_dev_get_port_by_name(in.name.c_str(), &path.device), 0);
+  EthdevRxQueue queue(*in.port, path);
+  auto burst = std::make_unique<Burst>();
+  const Bytes bare = frame(2, 1, 100);
+  Bytes tagged = bare;
+  const std::array<uint8_t, 4> tag{0x81, 0x00, 0xa0, 0xc8};  // priority 5, VLAN 200
+  tagged.insert(tagged.begin() + 12, tag.begin(), tag.end());
+  for (const bool wanted : {true, false}) {
+    queue.set_restores_tags(wanted);
+    for (const bool stripped : {true, false}) {
+      rte_mbuf* const buffer = in.put(bare);
+      buffer->ol_flags = stripped ? RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED : 0;
+      buffer->vlan_tci = 0xa0c8;
+      EXPECT(queue.receive(*burst));
+      const Frame& got = burst->frames[0];
+      const Bytes& expected = wanted && stripped ? tagged : bare;
+      EXPECT_EQ(got.length, expected.size());
+      EXPECT(std::memcmp(got.data, expected.data(), expected.size()) == 0);
+      queue.release(*burst);
+    }
+  }
+}
+
+TEST("what a look before a sleep has found comes first, and is given back where nobody comes") {
+  Bench bench;
+  RingDevice& in = bench.add();
+  uint16_t number = 0;
+  EXPECT_EQ(rte_eth_dev_get_port_by_name(in.name.c_str(), &number), 0);
+  const UniqueFd doorbell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  EthdevRxPath path;
+  path.device = number;
+  path.wake = Wake::kInterrupt;
+  path.fd = doorbell.get();
+  EthdevRxQueue queue(*in.port, path);
+  auto burst = std::make_unique<Burst>();
+  // net_ring has no interrupts: such a queue never sleeps, and loses nothing by the attempt.
+  in.put(frame(2, 1, 100, 1));
+  EXPECT(queue.arm());
+  in.put(frame(2, 1, 100, 2));
+  for (uint8_t i = 1; i <= 2;) {
+    EXPECT(queue.receive(*burst));
+    for (uint16_t f = 0; f < burst->count; ++f, ++i) {
+      const Bytes wanted = frame(2, 1, 100, i);
+      EXPECT(std::memcmp(burst->frames[f].data, wanted.data(), wanted.size()) == 0);
+    }
+    queue.release(*burst);
+  }
+  EXPECT_EQ(in.used(), 0);
 }
 
 TEST("a port of another kind sees a device's frame where it lies: its copy is the only one") {
@@ -111,6 +202,21 @@ TEST("a device's buffers lie one behind the other, in one piece of memory") {
   EXPECT_EQ(pool->nb_mem_chunks, 1);
   const size_t size = pool->header_size + pool->elt_size + pool->trailer_size;
   EXPECT_EQ(extent.last - extent.first, (pool->size - 1) * size);
+}
+
+TEST("a device has buffers for all its queues and workers, on its own node, and 4,096 more") {
+  Bench bench;
+  const auto size_of_pool = [&](uint16_t ring_size) {
+    const RingDevice& device = bench.add({.ring_size = ring_size});
+    uint16_t number = 0;
+    EXPECT_EQ(rte_eth_dev_get_port_by_name(device.name.c_str(), &number), 0);
+    const bool has_nodes = rte_eal_has_hugepages() != 0;
+    EXPECT_EQ(device.pool->socket_id, has_nodes ? rte_eth_dev_socket_id(number) : SOCKET_ID_ANY);
+    return device.pool->size;
+  };
+  const uint32_t one = size_of_pool(1024);
+  EXPECT(one >= 4096 + 2 * 1024);
+  EXPECT_EQ(size_of_pool(512), one - 2 * 512);
 }
 
 TEST(
@@ -241,49 +347,231 @@ TEST("buffers of a device that is closed wait for the last to come back") {
   EXPECT_EQ(used, 0);
 }
 
-TEST(
-    "two workers take turns at a device with one queue, and none of their frames is lost or "
-    "counted twice") {
+namespace {
+
+// Holds whoever sends by a device's queue, inside DPDK, until it is let go: once for each pass().
+class Gate {
+ public:
+  explicit Gate(const RingDevice& device) {
+    EXPECT_EQ(rte_eth_dev_get_port_by_name(device.name.c_str(), &number_), 0);
+    const auto hold = [](uint16_t, uint16_t, rte_mbuf**, uint16_t count, void* gate) {
+      static_cast<Gate*>(gate)->hold();
+      return count;
+    };
+    hook_ = rte_eth_add_tx_callback(number_, 0, hold, this);
+    EXPECT(hook_ != nullptr);
+  }
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+  ~Gate() { rte_eth_remove_tx_callback(number_, 0, hook_); }
+
+  // Until somebody stands there for the `nth` time, from 1 on.
+  void await(unsigned nth) const {
+    while (came_.load() < nth) {
+      std::this_thread::yield();
+    }
+  }
+  void pass() { ++passes_; }
+
+ private:
+  void hold() {
+    const unsigned mine = ++came_;
+    while (passes_.load() < mine) {
+      std::this_thread::yield();
+    }
+  }
+
+  uint16_t number_ = 0;
+  const rte_eth_rxtx_callback* hook_ = nullptr;
+  std::atomic<unsigned> came_{0};
+  std::atomic<unsigned> passes_{0};
+};
+
+}  // namespace
+
+namespace {
+
+// Counts how often two send by a device's queue at once; each stays there for a while.
+class Crowd {
+ public:
+  explicit Crowd(const RingDevice& device) {
+    EXPECT_EQ(rte_eth_dev_get_port_by_name(device.name.c_str(), &number_), 0);
+    const auto stay = [](uint16_t, uint16_t, rte_mbuf**, uint16_t count, void* crowd) {
+      static_cast<Crowd*>(crowd)->stay();
+      return count;
+    };
+    hook_ = rte_eth_add_tx_callback(number_, 0, stay, this);
+    EXPECT(hook_ != nullptr);
+  }
+  Crowd(const Crowd&) = delete;
+  Crowd& operator=(const Crowd&) = delete;
+  ~Crowd() { rte_eth_remove_tx_callback(number_, 0, hook_); }
+
+  [[nodiscard]] unsigned together() const { return together_.load(); }
+
+ private:
+  void stay() {
+    if (inside_.fetch_add(1) != 0) {
+      ++together_;
+    }
+    std::this_thread::yield();
+    --inside_;
+  }
+
+  uint16_t number_ = 0;
+  const rte_eth_rxtx_callback* hook_ = nullptr;
+  std::atomic<unsigned> inside_{0};
+  std::atomic<unsigned> together_{0};
+};
+
+}  // namespace
+
+TEST("a worker that finds a device's queue taken does not wait: who has the queue sends for it") {
   Bench bench;
   bench.add_worker();
   const std::array<RingDevice*, 2> in{&bench.add(), &bench.add()};
   RingDevice& out = bench.add();
   bench.place(9, *out.port);
+  Gate gate(out);
+  constexpr uint8_t kFrames = 32;
+  for (uint8_t i = 0; i < kFrames; ++i) {
+    in[0]->put(frame(9, 1, 100, i));
+  }
+  std::thread first([&] { bench.poll(*in[0]->port->queues()[0], 0); });
+  gate.await(1);
+  for (uint8_t i = 0; i < 2 * kFrames; ++i) {
+    in[1]->put(frame(9, 2, 100, i));
+    if (i % kFrames == kFrames - 1) {
+      EXPECT_EQ(bench.poll(*in[1]->port->queues()[0], 1), kFrames);  // returns
+    }
+  }
+  EXPECT_EQ(bench.sum(&PortCounters::tx_frames), 0);
+  gate.pass();
+  gate.pass();
+  first.join();
+  EXPECT_EQ(bench.sum(&PortCounters::tx_frames), 3 * kFrames);
+  for (const uint8_t from : {uint8_t{1}, uint8_t{2}}) {
+    for (uint8_t i = 0; i < from * kFrames; ++i) {
+      rte_mbuf* got = out.take();
+      EXPECT(got != nullptr && bytes_of(got) == frame(9, from, 100, i));
+      rte_pktmbuf_free(got);
+    }
+  }
+  bench.expect_balance();
+}
+
+TEST("what is left for the one who sends just as it ends is sent when the worker settles") {
+  Bench bench;
+  bench.add_worker();
+  const std::array<RingDevice*, 2> in{&bench.add(), &bench.add()};
+  RingDevice& out = bench.add();
+  bench.place(9, *out.port);
+  Gate gate(out);
+  in[0]->put(frame(9, 1, 100));
+  std::thread first([&] { bench.poll(*in[0]->port->queues()[0], 0); });
+  const auto leave = [&] {
+    in[1]->put(frame(9, 2, 100));
+    bench.poll(*in[1]->port->queues()[0], 1);
+  };
+  gate.await(1);
+  leave();
+  gate.pass();
+  gate.await(2);  // it sends what was left, and has looked for the last time
+  leave();
+  bench.settle(1);  // in vain: the queue is taken
+  gate.pass();
+  first.join();
+  EXPECT_EQ(bench.sum(&PortCounters::tx_frames), 2);
+  gate.pass();
+  bench.settle(1);  // for it has not forgotten
+  EXPECT_EQ(bench.sum(&PortCounters::tx_frames), 3);
+  while (rte_mbuf* got = out.take()) {
+    rte_pktmbuf_free(got);
+  }
+  bench.expect_balance();
+}
+
+TEST("what a worker leaves has bounds: queue_busy; and a device that closes tells what it had") {
+  Bench bench;
+  bench.add_worker();
+  const std::array<RingDevice*, 2> in{&bench.add(), &bench.add()};
+  RingDevice& out = bench.add();
+  bench.place(9, *out.port);
+  constexpr size_t kRoom = 4 * kBurst;
+  {
+    Gate gate(out);
+    in[0]->put(frame(9, 1, 100));
+    std::thread first([&] { bench.poll(*in[0]->port->queues()[0], 0); });
+    gate.await(1);
+    in[1]->put(frame(9, 2, 100));
+    bench.poll(*in[1]->port->queues()[0], 1);
+    gate.pass();
+    gate.await(2);
+    for (size_t i = 0; i < kRoom + 10; ++i) {
+      in[1]->put(frame(9, 2, 100));
+      bench.poll(*in[1]->port->queues()[0], 1);
+    }
+    gate.pass();
+    first.join();
+  }
+  // One of its places is still that of the frame just sent.
+  EXPECT_EQ(bench.drops(Drop::kQueueBusy), 11);
+  EXPECT_EQ(bench.sum(&PortCounters::tx_frames), 2);
+  while (rte_mbuf* got = out.take()) {
+    rte_pktmbuf_free(got);
+  }
+  EXPECT_EQ(in[1]->used(), kRoom - 1);
+  EXPECT_EQ(out.port->close(), kRoom - 1);
+  EXPECT_EQ(in[1]->used(), 0);
+}
+
+TEST("two workers send by a device with one queue at once, and none of their frames is lost") {
+  Bench bench;
+  bench.add_worker();
+  const std::array<RingDevice*, 2> in{&bench.add(), &bench.add()};
+  RingDevice& out = bench.add();
+  bench.place(9, *out.port);
+  Crowd crowd(out);
   constexpr size_t kRounds = 300;
   constexpr size_t kFrames = 32;
-  std::atomic<bool> done{false};
-  size_t arrived = 0;
-  std::thread sink([&] {
-    for (bool last = false; !last;) {
-      last = done.load();
-      while (rte_mbuf* got = out.take()) {
-        ++arrived;
-        rte_pktmbuf_free(got);
-      }
-    }
-  });
+  constexpr size_t kUnderWay = 512;  // what the ring has room for, and what a worker can leave
+  std::atomic<size_t> put{0};
+  std::atomic<size_t> arrived{0};
   std::array<std::thread, 2> workers;
   for (size_t w = 0; w < 2; ++w) {
     workers[w] = std::thread([&, w] {
       for (size_t round = 0; round < kRounds; ++round) {
+        while (put.load() + kFrames > arrived.load() + kUnderWay) {
+          bench.settle(w);
+          std::this_thread::yield();
+        }
+        put.fetch_add(kFrames);
         for (size_t i = 0; i < kFrames; ++i) {
           in[w]->put(frame(9, static_cast<uint8_t>(w + 1), 100));
-        }
-        while (rte_ring_free_count(out.ring) < 2 * kFrames) {
-          std::this_thread::yield();
         }
         bench.poll(*in[w]->port->queues()[0], w);
       }
     });
   }
+  const auto sink = [&] {
+    while (rte_mbuf* got = out.take()) {
+      rte_pktmbuf_free(got);
+      arrived.fetch_add(1);
+    }
+  };
+  while (put.load() < 2 * kRounds * kFrames) {
+    sink();
+  }
   for (std::thread& worker : workers) {
     worker.join();
   }
-  done.store(true);
-  sink.join();
-  EXPECT_EQ(arrived, bench.sum(&PortCounters::tx_frames));
-  EXPECT_EQ(arrived + bench.drops(Drop::kQueueBusy), 2 * kRounds * kFrames);
-  EXPECT(arrived > kRounds * kFrames);
+  for (size_t w = 0; w < 2; ++w) {
+    bench.settle(w);
+  }
+  sink();
+  EXPECT_EQ(arrived.load(), 2 * kRounds * kFrames);
+  EXPECT_EQ(bench.sum(&PortCounters::tx_frames), 2 * kRounds * kFrames);
+  EXPECT_EQ(crowd.together(), 0);
   bench.expect_balance();
 }
 

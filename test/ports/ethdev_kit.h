@@ -51,6 +51,7 @@ inline rte_mempool* newest_pool() {
 
 // A device whose frames the test itself puts in and takes out: net_ring gives what is sent by it back as received.
 struct RingDevice {
+  std::string name{};  // DPDK's
   std::unique_ptr<DevicePort> port;
   rte_mempool* pool = nullptr;
   rte_ring* ring = nullptr;
@@ -112,7 +113,8 @@ class Memory final : public Port {
                                        .first_length = static_cast<uint32_t>(frame.size()),
                                        .segment = 0,
                                        .segments = 0,
-                                       .shared = false};
+                                       .shared = false,
+                                       .checked = checked};
       }
       return burst.count > 0;
     }
@@ -122,6 +124,7 @@ class Memory final : public Port {
     [[nodiscard]] int wake_fd() const override { return -1; }
 
     std::vector<Bytes> waiting;
+    bool checked = false;  // as by a device
   };
 
   void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t,
@@ -156,6 +159,7 @@ class Bench {
     const PortId id = next_++;
     options.devargs = "net_ring_" + std::to_string(id);
     RingDevice device;
+    device.name = options.devargs;
     const Status status =
         dpdk().open(options, id, &bridge_, kMaxMacs, 2, alarm_.get(), device.port);
     EXPECT_EQ(status.message, "");
@@ -186,6 +190,7 @@ class Bench {
     std::array<RxQueue*, 1> one{&queue};
     return poll_once(workers_[worker]->worker, one);
   }
+  void settle(size_t worker) { memswitch::settle(workers_[worker]->worker); }
   uint32_t poll(const RingDevice& device) { return poll(*device.port->queues()[0]); }
 
   void add_worker() {

@@ -6,7 +6,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Switch } from '../../dist/switch/index.js';
+import { doctor, Switch } from '../../dist/switch/index.js';
 
 const { SRIOV_PF: card = '', SRIOV_PCI: cardAddress = '' } = process.env;
 const [first, second] = ['0000:01:10.0', '0000:01:10.2'];
@@ -74,6 +74,21 @@ async function tcp(netns, address) {
   return end.sum_received.bytes;
 }
 
+/** A command for the monitor of the QEMU that we run in. */
+function monitor(command) {
+  writeFileSync('/dev/ttyS1', `${command}\n`);
+}
+
+/** Holds that the worker, left alone for a second, sleeps nearly all of it. */
+async function expectSleep(sw) {
+  const rounds = () => sw.workers()[0].loops;
+  await delay(500);
+  const before = rounds();
+  await delay(1000);
+  // One that polls makes a hundred thousand rounds in a second even here.
+  assert(rounds() - before < 2000n, `${rounds() - before} rounds in a second`);
+}
+
 /** A switch for as long as `body` runs. */
 async function withSwitch(options, body) {
   const sw = await Switch.start(options);
@@ -82,6 +97,15 @@ async function withSwitch(options, body) {
   } finally {
     await sw.close();
   }
+}
+
+function expectFinding(subject, level, found, mend = '') {
+  const findings = doctor().filter((finding) => finding.subject === subject);
+  const fits = findings.some(
+    (finding) =>
+      finding.level === level && finding.found.includes(found) && finding.mend.includes(mend),
+  );
+  assert(fits, `doctor: ${JSON.stringify(findings)}`);
 }
 
 const checks = [];
@@ -109,6 +133,7 @@ if (process.argv[2] === 'crash') {
       const port = { kind: 'vf', bridge: 'b', pf: card, vf: 0, vfs: 1 };
       await refused(sw.addPort('v', port), 'is behind no IOMMU', 'intel_iommu=on');
       assert(driverOf(first) === 'igbvf', `${first} has the driver "${driverOf(first)}"`);
+      expectFinding('IOMMU', 'note', 'none', 'intel_iommu=on');
     }),
   );
   await main();
@@ -146,6 +171,31 @@ if (process.argv[2] === 'crash') {
     );
   });
 
+  check('an idle worker sleeps until an interrupt of a function: nothing lost', async () => {
+    const functions = ['one', 'two'].map((name) => sw.port(name).device);
+    assert(
+      functions.every(({ wake }) => wake === 'interrupt'),
+      functions[0].wake,
+    );
+    await expectSleep(sw);
+    const { sleeps } = sw.workers()[0];
+    assert(ping('left', '10.0.0.21') === 20, 'left to right');
+    assert(sw.workers()[0].sleeps - sleeps >= 20n, 'it did not sleep between the packets');
+  });
+
+  check('a link that goes down and up is told by its interrupt', async () => {
+    const { linkInterrupts: before } = sw.port('one').device;
+    monitor('set_link vf0 off');
+    await until('down', () => sw.port('one').link === 'down');
+    assert(sw.port('one').lastError === "the device's link is down", sw.port('one').lastError);
+    monitor('set_link vf0 on');
+    await until('up', () => sw.port('one').link === 'up');
+    const { linkInterrupts } = sw.port('one').device;
+    assert(linkInterrupts - before === 2, `${linkInterrupts - before} interrupts`);
+    assert(sw.port('two').device.linkInterrupts === 0, 'the other one told something');
+    assert(ping('left', '10.0.0.21') === 20, 'left to right');
+  });
+
   check('closing gives the functions back', async () => {
     await sw.close();
     await until('virtio-pci', () => driverOf('0000:01:00.1') === 'virtio-pci', 5);
@@ -168,6 +218,12 @@ if (process.argv[2] === 'crash') {
       assert(sw.ports().length === 0, 'a port is left');
     }),
   );
+
+  check('the doctor finds the card, its IOMMU and vfio, and counts the functions', async () => {
+    expectFinding('IOMMU', 'ok', 'groups');
+    expectFinding('vfio', 'ok', 'loaded');
+    expectFinding('SR-IOV', 'ok', `${cardAddress} has 2 of 7 virtual functions`);
+  });
 
   check('a function in a group with devices that others use is told', () =>
     withSwitch({}, async (sw) => {
@@ -231,6 +287,84 @@ if (process.argv[2] === 'crash') {
     const bytes = await tcp('left', '10.0.0.1');
     assert(bytes > 0, 'no bytes');
     console.log(`TCP over a function in software emulation: ${(bytes * 8) / 3e6} Mbit/s`);
+  });
+
+  check('a function without interrupts lets a worker doze: nothing lost', async () => {
+    assert(sw.port('one').device.wake === 'timer', sw.port('one').device.wake);
+    await delay(500);
+    const { sleeps } = sw.workers()[0];
+    assert(ping('left', '10.0.0.1') === 20, 'left to the card');
+    assert(sw.workers()[0].sleeps - sleeps >= 20n, 'it did not sleep between the packets');
+  });
+
+  check('a link of the card that goes down and up is seen at its functions', async () => {
+    monitor('set_link pf off');
+    await until('down', () => sw.port('one').link === 'down');
+    monitor('set_link pf on');
+    await until('up', () => sw.port('one').link === 'up' && sw.port('two').link === 'up');
+    assert(ping('left', '10.0.0.1') === 20, 'left to the card');
+  });
+
+  check('a trunk over a function: the card lets its VLANs in, and no others', async () => {
+    run('ip', 'link', 'add', 'card200', 'link', card, 'type', 'vlan', 'id', '200');
+    run('ip', 'addr', 'add', '10.2.0.1/24', 'dev', 'card200');
+    run('ip', 'link', 'set', 'card200', 'up');
+    inside('right', 'ip', 'addr', 'add', '10.2.0.11/24', 'dev', 'eth0');
+    await sw.addBridge('vlans', { vlans: true });
+    await sw.setPort('right', { bridge: 'vlans', access: 200 });
+    await sw.setPort('two', { bridge: 'vlans', trunk: [200, '300-309'] });
+    await sw.addStaticMac('vlans', mac('11'), 'right');
+    const { filtersVlans, refusedVlans } = sw.port('two').device;
+    assert(filtersVlans && refusedVlans === 0, `filters ${filtersVlans}, refused ${refusedVlans}`);
+    assert(ping('right', '10.2.0.1') === 20, 'right to the card in VLAN 200');
+    // The port no longer carries it: what comes is dropped by the card, not here.
+    await sw.setPort('two', { trunk: ['300-309'] });
+    const { vlan: dropped } = sw.port('two').drops;
+    spawn('ping', ['-c', '3', '10.2.0.77']); // who has it? 3 times, to everybody
+    await delay(4000);
+    assert(sw.port('two').drops.vlan === dropped, 'frames of VLAN 200 came in');
+    await sw.setPort('two', { trunk: [200] });
+    assert(ping('right', '10.2.0.1') === 20, 'right to the card in VLAN 200 again');
+    await sw.setPort('two', { bridge: 'right', trunk: null });
+    await sw.setPort('right', { bridge: 'right', access: null });
+    await sw.addStaticMac('right', mac('11'), 'right'); // it went with the port
+    await sw.removeBridge('vlans');
+  });
+
+  check('a VLAN that the card puts a function in: its frames have no tag here', async () => {
+    run('ip', 'link', 'add', 'card100', 'link', card, 'type', 'vlan', 'id', '100');
+    run('ip', 'addr', 'add', '10.1.0.1/24', 'dev', 'card100');
+    run('ip', 'link', 'set', 'card100', 'up');
+    inside('right', 'ip', 'addr', 'add', '10.1.0.11/24', 'dev', 'eth0');
+    await sw.removePort('two');
+    const port = { kind: 'vf', bridge: 'right', pf: card, vf: 1, promiscuous: false };
+    await sw.addPort('two', { ...port, mac: mac('11'), vlan: 100 });
+    await until('the link', () => sw.port('two').link === 'up');
+    assert(ping('right', '10.1.0.1') === 20, 'right to the card in VLAN 100');
+    await sw.removePort('two');
+    await sw.addPort('two', { ...port, mac: mac('11'), vlan: 0 });
+    await until('the link', () => sw.port('two').link === 'up');
+    assert(ping('right', '10.0.0.1') === 20, 'right to the card without');
+  });
+
+  check('a tunnel over a function, its checksums filled in and checked by the card', async () => {
+    const { checksRx, checksTx } = sw.port('two').device;
+    assert(checksRx && checksTx, `checks ${checksRx}, fills in ${checksTx}`);
+    const vxlan = ['id', '7', 'local', '10.0.0.1', 'remote', '10.0.0.12', 'dstport', '4789'];
+    run('ip', 'link', 'add', 'vx0', 'type', 'vxlan', ...vxlan, 'udpcsum', 'dev', card);
+    run('ip', 'addr', 'add', '10.3.0.1/24', 'dev', 'vx0');
+    run('ip', 'link', 'set', 'vx0', 'up');
+    inside('right', 'ip', 'addr', 'add', '10.3.0.11/24', 'dev', 'eth0');
+    const ends = { local: '10.0.0.12', remotes: ['10.0.0.1'], mac: mac('11') };
+    await sw.addPort('wan', {
+      ...{ kind: 'vxlan', bridge: 'right', underlay: 'two', vni: 7, udpChecksum: true },
+      ...ends,
+    });
+    assert(ping('right', '10.3.0.1') === 20, 'right to the card through the tunnel');
+    const { tx, drops } = sw.port('wan');
+    assert(tx.frames >= 20n && drops.bad_outer_checksum === 0n, `${tx.frames} frames sent`);
+    await sw.removePort('wan');
+    run('ip', 'link', 'del', 'vx0');
   });
 
   check('function ↔ memif ↔ another switch', async () => {

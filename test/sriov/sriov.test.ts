@@ -34,11 +34,17 @@ describe.skipIf(why !== undefined)(`SR-IOV${why === undefined ? '' : `: ${why}`}
 
   test.each([
     'a card without functions, and what it does not have, are told',
+    'the doctor finds the card, its IOMMU and vfio, and counts the functions',
     'a function in a group with devices that others use is told',
     'what the card is told of a function',
     'functions are made, set up on the card, and taken',
     'ping: function and card, function and function: none lost',
     'TCP between a function and the card',
+    'a function without interrupts lets a worker doze: nothing lost',
+    'a link of the card that goes down and up is seen at its functions',
+    'a trunk over a function: the card lets its VLANs in, and no others',
+    'a VLAN that the card puts a function in: its frames have no tag here',
+    'a tunnel over a function, its checksums filled in and checked by the card',
     'function ↔ memif ↔ another switch',
     'a function in use by another process is told',
     'a function that is unbound under traffic costs its port only, and comes back',
@@ -68,6 +74,8 @@ describe.skipIf(why !== undefined)(`virtio${why === undefined ? '' : `: ${why}`}
   test.each([
     'functions are made and taken; what the card cannot set is told',
     'ping and TCP between functions: none lost',
+    'an idle worker sleeps until an interrupt of a function: nothing lost',
+    'a link that goes down and up is told by its interrupt',
     'closing gives the functions back',
   ])('%s', (name) => {
     expect(results.get(name)).toBe('ok');

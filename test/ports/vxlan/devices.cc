@@ -79,6 +79,24 @@ Bytes inside(const rte_mbuf* buffer) {
 
 }  // namespace
 
+TEST("a checksum that the device has checked is not summed up again") {
+  TunnelBench t;
+  Memory& out = t.bench.add_memory();
+  t.bench.place(1, out);
+  Memory::Queue in(*t.nic.port);
+  for (const bool checked : {false, true}) {
+    Bytes wrong = TunnelBench::wrapped(frame(1, 2, 100));
+    constexpr size_t kUdpChecksum = 14 + 20 + 6;
+    wrong[kUdpChecksum] ^= 1;  // so that only who does not look can take it for right
+    in.waiting = {wrong};
+    in.checked = checked;
+    t.bench.poll(in);
+    EXPECT_EQ(t.bench.drops(Drop::kBadOuterChecksum), 1);
+    EXPECT_EQ(out.seen.size(), checked ? 1 : 0);
+  }
+  t.bench.expect_balance();
+}
+
 TEST("from device into a tunnel over a device the buffer changes hands, headers in front of it") {
   TunnelBench t;
   RingDevice& in = t.bench.add({.mtu = 9000});
