@@ -42,6 +42,13 @@ export const netns = z.union([z.string().min(1), z.int().min(1).transform(String
   error: 'must be a name as of `ip netns`, a path or a process id',
 });
 
+const interfaceError = 'must be the name of an interface, at most 15 characters';
+
+/** Of the kernel; `%` would make it a pattern. */
+export const interfaceName = z
+  .string({ error: interfaceError })
+  .regex(/^(?!\.{1,2}$)[^\s/:,%]{1,15}$/, { error: interfaceError });
+
 const stationError = 'must be the address of one station, such as 02:00:00:00:00:01';
 
 /** A MAC address that one station can have, with colons: not a group's, not zero. */

@@ -5,6 +5,7 @@ import { type KernelOptions, kernel } from './kernel.js';
 import type { PortKind } from './kind.js';
 import { type MemifOptions, memif } from './memif.js';
 import { type TapOptions, tap } from './tap.js';
+import { type VethOptions, veth } from './veth.js';
 import { type VfOptions, vf } from './vf.js';
 import { type VxlanOptions, vxlan } from './vxlan.js';
 
@@ -14,10 +15,11 @@ export type PortOptions =
   | EthdevOptions
   | KernelOptions
   | TapOptions
+  | VethOptions
   | VfOptions
   | VxlanOptions;
 
-export const kinds = [memif, ethdev, kernel, tap, vf, vxlan] as const;
+export const kinds = [memif, ethdev, kernel, tap, veth, vf, vxlan] as const;
 
 export const kindNames = kinds.map((kind) => kind.name);
 

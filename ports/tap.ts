@@ -3,7 +3,7 @@
  * it needs no DPDK. The native half is native/ports/tap.
  */
 import { z } from 'zod';
-import { integer, netns, station } from './checks.js';
+import { flag, integer, interfaceName, netns, station, stationNumber } from './checks.js';
 import { type CommonOptions, commonFields, type PortKind } from './kind.js';
 
 /** A port over an interface that it makes, in any network namespace. */
@@ -24,29 +24,21 @@ export interface TapOptions extends CommonOptions {
   persistent?: boolean | undefined;
 }
 
-const interfaceError = 'must be the name of an interface, at most 15 characters';
-
 const schema = z.strictObject({
   kind: z.literal('tap'),
   ...commonFields,
   mtu: integer(68, 65_517).default(1500).describe('Of the interface, and of the port'),
-  interface: z
-    .string({ error: interfaceError })
-    .regex(/^(?!\.{1,2}$)[^\s/:,%]{1,15}$/, { error: interfaceError })
-    .describe("The interface's name"),
+  interface: interfaceName.describe("The interface's name"),
   netns: netns.optional().describe('Network namespace of the interface'),
   mac: station.optional().describe("The interface's address"),
-  persistent: z
-    .boolean({ error: 'must be true or false' })
-    .default(false)
-    .describe('Whether the interface stays when the port goes'),
+  persistent: flag().default(false).describe('Whether the interface stays when the port goes'),
 });
 
 export const tap = {
   name: 'tap' as const,
   schema: schema satisfies z.ZodType<unknown, TapOptions>,
   toNative({ kind, bridge: _, macLimit, mtu, polling, ...options }, bridge) {
-    const { interface: name, netns: where = '', mac = '0', persistent } = options;
+    const { interface: name, netns: where = '', mac, persistent } = options;
     return {
       kind,
       bridge,
@@ -57,7 +49,7 @@ export const tap = {
         netns: where,
         interface: name,
         persistent,
-        mac: BigInt(`0x${mac.replaceAll(':', '')}`),
+        mac: mac === undefined ? 0n : stationNumber(mac),
         mtu,
       },
     };

@@ -8,6 +8,7 @@ export type { EthdevOptions } from '../ports/ethdev.js';
 export type { KernelOptions } from '../ports/kernel.js';
 export type { MemifOptions } from '../ports/memif.js';
 export type { TapOptions } from '../ports/tap.js';
+export type { VethOptions } from '../ports/veth.js';
 export type { VfOptions } from '../ports/vf.js';
 export type { VxlanOptions } from '../ports/vxlan.js';
 export {

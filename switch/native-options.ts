@@ -134,6 +134,20 @@ export interface NativeTapOptions {
   mtu: number;
 }
 
+export interface NativeVethOptions {
+  /** Of the container's end: a name as of `ip netns`, a path, a process id; '' = our own. */
+  netns: string;
+  /** The container's end, at most 15 bytes. */
+  interface: string;
+  /** The end in our own namespace, at most 14 bytes. */
+  host: string;
+  /** Whether the pair stays when the port goes. */
+  persistent: boolean;
+  /** Of the container's end, first byte highest; 0 = as it is. */
+  mac: bigint;
+  mtu: number;
+}
+
 export interface NativeRate {
   /** A second; 0 = no limit. */
   frames: number;
@@ -172,6 +186,7 @@ export type NativeKindOptions = {
   | { kind: 'vxlan'; vxlan: NativeVxlanOptions }
   | { kind: 'ethdev'; ethdev: NativeDeviceOptions }
   | { kind: 'tap'; tap: NativeTapOptions }
+  | { kind: 'veth'; veth: NativeVethOptions }
 );
 
 export type NativePortOptions = NativeKindOptions & { policy: NativePolicy };

@@ -207,12 +207,21 @@ export interface NativeLimits {
   deviceMtu: number;
 }
 
-export interface NativeInterface {
+export interface NativeInterfaceLink {
   name: string;
+  /** Its number in its namespace. */
+  index: number;
+  /** Of a veth: the other end's number, in that one's namespace. 0 = none. */
+  peer: number;
+  /** As `ip -d link` shows it: `veth`, `tun`, …; '' of hardware. */
+  kind: string;
   /** First byte highest. */
   mac: bigint;
   mtu: number;
   up: boolean;
+}
+
+export interface NativeInterface extends NativeInterfaceLink {
   /** As `192.0.2.1/24`. */
   addresses: string[];
 }

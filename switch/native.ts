@@ -29,6 +29,7 @@ import type {
   NativeEvent,
   NativeExplanation,
   NativeInterface,
+  NativeInterfaceLink,
   NativeLayout,
   NativeLimits,
   NativeMacTable,
@@ -217,6 +218,8 @@ export interface NativeAddon {
   deviceBuffers(): { pools: number; used: number };
   /** Interfaces of the kernel, in a network namespace: a name as of `ip netns`, a path, a process id; '' = our own. */
   interfaces(netns: string): NativeInterface[];
+  /** One of our own namespace, without its addresses. */
+  ownInterface(name: string): NativeInterfaceLink | undefined;
   /** Doing it again changes nothing. */
   setUpInterface(netns: string, name: string, setup: NativeInterfaceSetup): void;
   /** To another namespace, where it is called `as`. Its addresses stay behind. */

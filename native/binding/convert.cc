@@ -276,6 +276,17 @@ DeviceOptions device_options(const Napi::Object& device) {
   };
 }
 
+VethOptions veth_options(const Napi::Object& veth) {
+  return {
+      .netns = text(veth.Get("netns"), "netns", PATH_MAX),
+      .interface = text(veth.Get("interface"), "interface", IFNAMSIZ - 1),
+      .host = text(veth.Get("host"), "host", kLongestHost),
+      .persistent = boolean(veth.Get("persistent"), "persistent"),
+      .mac = mac_number(mac(veth.Get("mac"))),
+      .mtu = static_cast<uint32_t>(number(veth.Get("mtu"), "mtu", kMinMtu, kMaxMtu)),
+  };
+}
+
 TapOptions tap_options(const Napi::Object& tap) {
   return {
       .netns = text(tap.Get("netns"), "netns", PATH_MAX),
@@ -315,8 +326,10 @@ PortOptions port_options(const Napi::Object& options) {
     port.device = device_options(options.Get("ethdev").As<Napi::Object>());
   } else if (kind == "tap") {
     port.tap = tap_options(options.Get("tap").As<Napi::Object>());
+  } else if (kind == "veth") {
+    port.veth = veth_options(options.Get("veth").As<Napi::Object>());
   } else {
-    throw Napi::TypeError::New(options.Env(), "kind: must be memif, vxlan, ethdev or tap");
+    throw Napi::TypeError::New(options.Env(), "kind: must be memif, vxlan, ethdev, tap or veth");
   }
   return port;
 }

@@ -71,17 +71,36 @@ void remove(const Napi::CallbackInfo& info) {
   check(info.Env(), in_namespace(netns(info), [&] { return remove_interface(which); }));
 }
 
+Napi::Object link_object(Napi::Env env, const LinkState& link) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", link.name);
+  object.Set("index", link.index);
+  object.Set("peer", link.peer);
+  object.Set("kind", link.kind);
+  object.Set("mac", Napi::BigInt::New(env, link.mac));
+  object.Set("mtu", link.mtu);
+  object.Set("up", link.up);
+  return object;
+}
+
+// Of our own namespace, which may have thousands.
+Napi::Value find(const Napi::CallbackInfo& info) {
+  LinkState link;
+  const Status status = find_link(text(info[0], "name", IFNAMSIZ - 1), link);
+  if (status.code == Code::kNotFound) {
+    return info.Env().Undefined();
+  }
+  check(info.Env(), status);
+  return link_object(info.Env(), link);
+}
+
 Napi::Value list(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   std::vector<InterfaceState> found;
   check(env, in_namespace(netns(info), [&] { return list_interfaces(found); }));
   Napi::Array all = Napi::Array::New(env);
   for (const InterfaceState& state : found) {
-    Napi::Object object = Napi::Object::New(env);
-    object.Set("name", state.name);
-    object.Set("mac", Napi::BigInt::New(env, state.mac));
-    object.Set("mtu", state.mtu);
-    object.Set("up", state.up);
+    Napi::Object object = link_object(env, state.link);
     Napi::Array addresses = Napi::Array::New(env);
     for (const Prefix& one : state.addresses) {
       addresses.Set(addresses.Length(), one.address.text() + "/" + std::to_string(one.length));
@@ -96,6 +115,7 @@ Napi::Value list(const Napi::CallbackInfo& info) {
 
 void define_interfaces(Napi::Env env, Napi::Object exports) {
   exports.Set("interfaces", Napi::Function::New(env, list, "interfaces"));
+  exports.Set("ownInterface", Napi::Function::New(env, find, "ownInterface"));
   exports.Set("setUpInterface", Napi::Function::New(env, set_up, "setUpInterface"));
   exports.Set("moveInterface", Napi::Function::New(env, move, "moveInterface"));
   exports.Set("removeInterface", Napi::Function::New(env, remove, "removeInterface"));

@@ -27,6 +27,12 @@ Status DevicePorts::add(const TapOptions& options, const Home& home, std::unique
   return status.ok() ? take(std::move(device), home, port) : status;
 }
 
+Status DevicePorts::add(const VethOptions& options, const Home& home, std::unique_ptr<Port>& port) {
+  std::unique_ptr<DevicePort> device;
+  Status status = open_veth_port(options, home.id, home.bridge, home.mac_limit, alarm_fd_, device);
+  return status.ok() ? take(std::move(device), home, port) : status;
+}
+
 Status DevicePorts::take(std::unique_ptr<DevicePort> device, const Home& home,
                          std::unique_ptr<Port>& port) {
   for (RxQueue* queue : device->queues()) {

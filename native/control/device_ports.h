@@ -12,6 +12,7 @@
 #include "control/reclaim.h"
 #include "control/status.h"
 #include "control/tap.h"
+#include "control/veth.h"
 #include "control/workers.h"
 #include "ports/device.h"
 
@@ -34,6 +35,7 @@ class DevicePorts {
   // Opens the device and gives its queues to the workers; its link is down until look() finds it up.
   Status add(const DeviceOptions& options, const Home& home, std::unique_ptr<Port>& port);
   Status add(const TapOptions& options, const Home& home, std::unique_ptr<Port>& port);
+  Status add(const VethOptions& options, const Home& home, std::unique_ptr<Port>& port);
 
   [[nodiscard]] bool contains(PortId id) const { return devices_.contains(id); }
   [[nodiscard]] bool is_up(PortId id) const;

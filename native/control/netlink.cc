@@ -2,12 +2,9 @@
 
 #include <fcntl.h>
 #include <ifaddrs.h>
-#include <linux/if_packet.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,59 +13,12 @@
 #include <charconv>
 #include <cstring>
 
+#include "control/netlink_request.h"
 #include "memif/fd.h"
 
 namespace memswitch {
 
 namespace {
-
-// One request: a header, the family's own structure, attributes.
-class Request {
- public:
-  template <typename Body>
-  Request(uint16_t type, uint16_t flags, const Body& body) {
-    header().nlmsg_type = type;
-    header().nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
-    header().nlmsg_len = NLMSG_LENGTH(sizeof body);
-    std::memcpy(NLMSG_DATA(&header()), &body, sizeof body);
-  }
-
-  // Attributes are few and short; room for them is never wanting.
-  void add(uint16_t type, const void* data, size_t size) {
-    auto* attribute = reinterpret_cast<rtattr*>(bytes_.data() + NLMSG_ALIGN(header().nlmsg_len));
-    attribute->rta_type = type;
-    attribute->rta_len = static_cast<uint16_t>(RTA_LENGTH(size));
-    std::memcpy(RTA_DATA(attribute), data, size);
-    header().nlmsg_len = static_cast<uint32_t>(NLMSG_ALIGN(header().nlmsg_len) + RTA_LENGTH(size));
-  }
-  void add(uint16_t type, uint32_t value) { add(type, &value, sizeof value); }
-
-  // 0, or the error number of the kernel's answer.
-  [[nodiscard]] int send() {
-    const UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-    if (!socket || ::send(socket.get(), bytes_.data(), header().nlmsg_len, 0) < 0) {
-      return errno;
-    }
-    alignas(nlmsghdr) std::array<std::byte, 4096> answer;
-    const ssize_t length = ::recv(socket.get(), answer.data(), answer.size(), 0);
-    const auto* told = reinterpret_cast<const nlmsghdr*>(answer.data());
-    if (length < static_cast<ssize_t>(NLMSG_LENGTH(sizeof(nlmsgerr))) ||
-        told->nlmsg_type != NLMSG_ERROR) {
-      return length < 0 ? errno : EPROTO;
-    }
-    return -reinterpret_cast<const nlmsgerr*>(NLMSG_DATA(told))->error;
-  }
-
- private:
-  nlmsghdr& header() { return *reinterpret_cast<nlmsghdr*>(bytes_.data()); }
-
-  alignas(nlmsghdr) std::array<std::byte, 512> bytes_{};
-};
-
-Status done(int error, const std::string& what) {
-  errno = error;
-  return error == 0 ? Status{} : system_error(what);
-}
 
 Status need_index(const std::string& name, uint32_t& index) {
   index = ::if_nametoindex(name.c_str());
@@ -92,7 +42,7 @@ Status set_link(uint32_t index, const std::string& name, const InterfaceSetup& s
   body.ifi_index = static_cast<int>(index);
   body.ifi_flags = IFF_UP;
   body.ifi_change = IFF_UP;
-  Request request(RTM_NEWLINK, 0, body);
+  NetlinkRequest request(RTM_NEWLINK, 0, body);
   if (setup.mac != 0) {
     std::array<uint8_t, 6> mac{};
     for (size_t i = 0; i < mac.size(); ++i) {
@@ -104,9 +54,9 @@ Status set_link(uint32_t index, const std::string& name, const InterfaceSetup& s
     request.add(IFLA_MTU, setup.mtu);
   }
   if (!setup.name.empty() && setup.name != name) {
-    request.add(IFLA_IFNAME, setup.name.c_str(), setup.name.size() + 1);
+    request.add(IFLA_IFNAME, setup.name);
   }
-  return done(request.send(), "set up the interface " + name);
+  return netlink_status(request.send(), "set up the interface " + name);
 }
 
 // Hosts that have no use for IPv6 turn it off for all new interfaces; who gives an address wants it on this one.
@@ -124,7 +74,7 @@ Status add_address(uint32_t index, const Prefix& prefix) {
   body.ifa_prefixlen = prefix.length;
   body.ifa_flags = prefix.address.is_ipv4() ? 0 : IFA_F_NODAD;
   body.ifa_index = index;
-  Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, body);
+  NetlinkRequest request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, body);
   request.add(IFA_LOCAL, prefix.address.data(), prefix.address.size());
   request.add(IFA_ADDRESS, prefix.address.data(), prefix.address.size());
   if (prefix.address.is_ipv4() && prefix.length < 31) {
@@ -134,7 +84,7 @@ Status add_address(uint32_t index, const Prefix& prefix) {
     request.add(IFA_BROADCAST, broadcast);
   }
   const int error = request.send();
-  return done(error == EEXIST ? 0 : error, "give the interface " + text_of(prefix));
+  return netlink_status(error == EEXIST ? 0 : error, "give the interface " + text_of(prefix));
 }
 
 Status add_route(uint32_t index, const InterfaceRoute& route) {
@@ -146,7 +96,7 @@ Status add_route(uint32_t index, const InterfaceRoute& route) {
   body.rtm_protocol = RTPROT_STATIC;
   body.rtm_scope = direct && body.rtm_family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
   body.rtm_type = RTN_UNICAST;
-  Request request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body);
+  NetlinkRequest request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body);
   if (route.destination.length > 0) {
     request.add(RTA_DST, route.destination.address.data(), route.destination.address.size());
   }
@@ -155,7 +105,8 @@ Status add_route(uint32_t index, const InterfaceRoute& route) {
   }
   request.add(RTA_OIF, index);
   const int error = request.send();
-  return done(error == EEXIST ? 0 : error, "add a route to " + text_of(route.destination));
+  return netlink_status(error == EEXIST ? 0 : error,
+                        "add a route to " + text_of(route.destination));
 }
 
 }  // namespace
@@ -187,10 +138,11 @@ Status move_interface(const std::string& name, int netns_fd, const std::string& 
   ifinfomsg body{};
   body.ifi_family = AF_UNSPEC;
   body.ifi_index = static_cast<int>(index);
-  Request request(RTM_NEWLINK, 0, body);
+  NetlinkRequest request(RTM_NEWLINK, 0, body);
   request.add(IFLA_NET_NS_FD, static_cast<uint32_t>(netns_fd));
-  request.add(IFLA_IFNAME, as.c_str(), as.size() + 1);
-  return done(request.send(), "move the interface " + name + " to its namespace as " + as);
+  request.add(IFLA_IFNAME, as);
+  return netlink_status(request.send(),
+                        "move the interface " + name + " to its namespace as " + as);
 }
 
 Status remove_interface(const std::string& name) {
@@ -200,8 +152,8 @@ Status remove_interface(const std::string& name) {
   if (body.ifi_index == 0) {
     return {};
   }
-  const int error = Request(RTM_DELLINK, 0, body).send();
-  return done(error == ENODEV ? 0 : error, "remove the interface " + name);
+  const int error = NetlinkRequest(RTM_DELLINK, 0, body).send();
+  return netlink_status(error == ENODEV ? 0 : error, "remove the interface " + name);
 }
 
 // --- what there is -------------------------------------------------------------------------------------------------
@@ -209,20 +161,7 @@ Status remove_interface(const std::string& name) {
 namespace {
 
 void take(InterfaceState& state, const ifaddrs& entry) {
-  state.name = entry.ifa_name;
-  state.up = (entry.ifa_flags & IFF_UP) != 0;
   const sockaddr* address = entry.ifa_addr;
-  if (address == nullptr) {
-    return;
-  }
-  if (address->sa_family == AF_PACKET) {
-    sockaddr_ll link;
-    std::memcpy(&link, address, sizeof link);
-    for (size_t i = 0; i < 6; ++i) {
-      state.mac = state.mac << 8 | link.sll_addr[i];
-    }
-    return;
-  }
   const bool is_ipv4 = address->sa_family == AF_INET;
   const size_t at = is_ipv4 ? offsetof(sockaddr_in, sin_addr) : offsetof(sockaddr_in6, sin6_addr);
   const auto* bytes = reinterpret_cast<const uint8_t*>(address) + at;
@@ -236,31 +175,30 @@ void take(InterfaceState& state, const ifaddrs& entry) {
   state.addresses.push_back(prefix);
 }
 
-uint32_t mtu_of(int socket, const std::string& name) {
-  ifreq ask{};
-  name.copy(ask.ifr_name, sizeof ask.ifr_name - 1);
-  return ::ioctl(socket, SIOCGIFMTU, &ask) == 0 ? static_cast<uint32_t>(ask.ifr_mtu) : 0;
-}
-
 }  // namespace
 
 Status list_interfaces(std::vector<InterfaceState>& interfaces) {
+  std::vector<LinkState> links;
+  if (Status status = list_links(links); !status.ok()) {
+    return status;
+  }
+  for (LinkState& link : links) {
+    interfaces.push_back({.link = std::move(link)});
+  }
   ifaddrs* first = nullptr;
   if (::getifaddrs(&first) != 0) {
-    return system_error("list the interfaces");
+    return system_error("list the addresses");
   }
   for (const ifaddrs* entry = first; entry != nullptr; entry = entry->ifa_next) {
-    auto known = std::ranges::find(interfaces, entry->ifa_name, &InterfaceState::name);
-    if (known == interfaces.end()) {
-      known = interfaces.insert(known, InterfaceState{});
+    const auto named = [&](const InterfaceState& one) { return one.link.name == entry->ifa_name; };
+    const auto known = std::ranges::find_if(interfaces, named);
+    const bool is_ip = entry->ifa_addr != nullptr && (entry->ifa_addr->sa_family == AF_INET ||
+                                                      entry->ifa_addr->sa_family == AF_INET6);
+    if (known != interfaces.end() && is_ip) {
+      take(*known, *entry);
     }
-    take(*known, *entry);
   }
   ::freeifaddrs(first);
-  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  for (InterfaceState& state : interfaces) {
-    state.mtu = mtu_of(socket.get(), state.name);
-  }
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "control/links.h"
 #include "control/status.h"
 #include "vxlan/ip_address.h"
 
@@ -30,10 +31,7 @@ struct InterfaceSetup {
 };
 
 struct InterfaceState {
-  std::string name{};
-  uint64_t mac = 0;  // first byte highest
-  uint32_t mtu = 0;
-  bool up = false;
+  LinkState link{};
   std::vector<Prefix> addresses{};
 };
 

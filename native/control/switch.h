@@ -47,6 +47,7 @@ struct PortOptions {
   std::optional<VxlanOptions> vxlan{};    // then nothing above but the bridge and its limit counts
   std::optional<DeviceOptions> device{};  // likewise
   std::optional<TapOptions> tap{};        // likewise
+  std::optional<VethOptions> veth{};      // likewise
 };
 
 // What a port in the client's role brings.

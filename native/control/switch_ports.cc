@@ -68,7 +68,7 @@ Status Switch::add_port(const PortOptions& options, PortId& id) {
 }
 
 Status Switch::make_port(const PortOptions& options, PortId id, Record& record) {
-  if (options.device || options.tap) {
+  if (options.device || options.tap || options.veth) {
     return make_device(options, id, record);
   }
   return options.vxlan ? make_tunnel(options, id, record) : make_memif(options, id, record);
@@ -324,6 +324,9 @@ Status Switch::make_device(const PortOptions& options, PortId id, Record& record
                                .mac_limit = quota_of(options.mac_limit),
                                .polling = options.polling,
                                .workers = options.workers};
+  if (options.veth) {
+    return devices_.add(*options.veth, home, record.port);
+  }
   return options.tap ? devices_.add(*options.tap, home, record.port)
                      : devices_.add(*options.device, home, record.port);
 }

@@ -145,8 +145,8 @@ void TapPort::alarm() const {
 }
 
 void TapPort::found_up() {
-  if (!up_.load(std::memory_order_relaxed)) [[unlikely]] {
-    up_.store(true, std::memory_order_relaxed);
+  if (!seen_up()) [[unlikely]] {
+    set_up(true);
     alarm();
   }
 }
@@ -163,14 +163,14 @@ DeviceState TapPort::state() {
   pollfd entry{.fd = fd_.get(), .events = POLLOUT, .revents = 0};
   const bool known = fd_ && ::poll(&entry, 1, 0) >= 0;
   if (known && (entry.revents & POLLERR) != 0) {
-    gone_.store(true);
+    set_gone();
   }
   DeviceState state{.link = known && (entry.revents & POLLOUT) != 0,
                     .mtu = mtu_,
                     .queues = 1,
                     .wake = Wake::kDescriptor,
                     .driver = "tun"};
-  up_.store(state.link, std::memory_order_relaxed);
+  set_up(state.link);
   ifreq ask{};
   if (known && ::ioctl(fd_.get(), TUNGETIFF, &ask) == 0) {
     state.name = ask.ifr_name;  // the kernel ends it with NUL

@@ -43,7 +43,7 @@ class TapRxQueue final : public RxQueue {
   std::unique_ptr<std::byte[]> buffers_;  // a page of them is the kernel's until a frame was in it
 };
 
-class TapPort final : public DevicePort {
+class TapPort : public DevicePort {
  public:
   // `fd`: of /dev/net/tun, attached to an interface without packet information, not blocking. `alarm_fd`, an eventfd, is
   // written to when the interface is found up, or gone.
@@ -61,11 +61,19 @@ class TapPort final : public DevicePort {
     return 0;
   }
 
+ protected:
+  // Poll threads: what a system call has shown of the interface.
+  void found_up();
+  [[nodiscard]] bool seen_up() const { return up_.load(std::memory_order_relaxed); }
+
+  void set_up(bool up) { up_.store(up, std::memory_order_relaxed); }
+  void set_gone() { gone_.store(true); }
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] uint16_t mtu() const { return mtu_; }
+
  private:
   friend class TapRxQueue;
 
-  // Poll threads: what a system call has shown of the interface.
-  void found_up();
   void found_gone();
   [[nodiscard]] Drop failed(int error);
   void alarm() const;

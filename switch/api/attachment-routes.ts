@@ -13,6 +13,7 @@ const status = attachmentRequest.extend({
   portName: z.string(),
   mac: z.string(),
   mtu: z.int(),
+  host: z.strictObject({ name: z.string(), mac: z.string() }).optional(),
   file: z.string().optional(),
   problems: z.array(z.string()),
 }) satisfies z.ZodType<AttachmentStatus>;

@@ -1,7 +1,7 @@
 /** What an attachment may be asked for, checked: by the API and the CNI plugin. */
 import { z } from 'zod';
-import { name, oneOf, station } from '../../ports/checks.js';
-import { type AttachmentRequest, attachmentModes } from './attachment.js';
+import { interfaceName, name, oneOf, station } from '../../ports/checks.js';
+import { type AttachmentRequest, attachmentDrivers, attachmentModes } from './attachment.js';
 
 const path = z.string().regex(/^[/@]/, { error: 'must be an absolute path' });
 const ipBits = z.string().regex(/^[0-9a-fA-F.:]+\/\d+$/, { error: 'must be as 192.0.2.1/24' });
@@ -10,10 +10,9 @@ const account = z.int().min(0);
 export const attachmentRequest = z.strictObject({
   network: z.string().min(1),
   container: z.string().min(1),
-  interface: z.string().regex(/^(?!\.{1,2}$)[^\s/:,%]{1,15}$/, {
-    error: 'must be the name of an interface, at most 15 characters',
-  }),
+  interface: interfaceName,
   kind: oneOf(['memif', 'kernel', 'vf']),
+  driver: oneOf(attachmentDrivers).optional(),
   bridge: name,
   ready: z.boolean().optional(),
   netns: path.optional(),

@@ -3,6 +3,10 @@
 /** How a container meets the switch. */
 export type AttachmentKind = 'memif' | 'kernel' | 'vf';
 
+/** What an interface of kind kernel is. */
+export const attachmentDrivers = ['tap', 'veth'] as const;
+export type AttachmentDriver = (typeof attachmentDrivers)[number];
+
 /** Whom it reaches, in the words of MACVLAN. */
 export const attachmentModes = ['bridge', 'private', 'vepa', 'passthru'] as const;
 export type AttachmentMode = (typeof attachmentModes)[number];
@@ -22,6 +26,8 @@ export interface AttachmentRequest {
   /** Name of the interface in the container. */
   interface: string;
   kind: AttachmentKind;
+  /** Of kind kernel: a TAP interface, or one end of a veth pair, whose other end is the host's. Default tap. */
+  driver?: AttachmentDriver | undefined;
   bridge: string;
   /** False: only written down, so that whatever is done next can be undone after a crash. Default true. */
   ready?: boolean | undefined;
@@ -73,6 +79,8 @@ export interface AttachmentStatus extends AttachmentRequest {
   portName: string;
   mac: string;
   mtu: number;
+  /** Of a veth pair: the end in the switch's own network namespace. */
+  host?: { name: string; mac: string } | undefined;
   /** Of kind memif: what the container reads to attach by itself. */
   file?: string | undefined;
   /** What is not as it should be, in words. */

@@ -247,7 +247,8 @@ export class Attachments {
       problems.push(...forms.problems(entry));
     }
     const { mtu = forms.usualMtu } = request;
-    return { ...request, id, state, portName, mac, mtu, file: forms.fileOf(entry), problems };
+    const [file, host] = [forms.fileOf(entry), forms.hostEndOf(entry)];
+    return { ...request, id, state, portName, mac, mtu, file, host, problems };
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The forms an attachment takes: memif (a socket in a private folder), kernel (a TAP interface in the container's namespace),
- * vf (a virtual function, which the container has, or the switch). Each step may be done again.
+ * The forms an attachment takes: memif (a socket in a private folder), kernel (a TAP interface in the container's namespace, or
+ * the end of a veth pair), vf (a virtual function, which the container has, or the switch). Each step may be done again.
  */
 import {
   chmodSync,
@@ -18,11 +18,12 @@ import {
 } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { PortOptions } from '../../ports/index.js';
+import { hostEnd } from '../../ports/veth.js';
 import { nativeCall, SwitchError } from '../errors.js';
 import { formatMac, parseMac } from '../mac.js';
-import { native } from '../native.js';
+import { type NativeInterface, native } from '../native.js';
 import { attachFileText } from './attach-file.js';
-import type { AttachmentMode } from './attachment.js';
+import type { AttachmentMode, AttachmentStatus } from './attachment.js';
 import type { Attachment } from './attachments.js';
 
 export const usualMtu = 1500;
@@ -53,7 +54,7 @@ export function prepare({ request }: Attachment): void {
 
 /** The switch's port; undefined: there is none. */
 export function portOptions(attachment: Attachment): PortOptions | undefined {
-  const { request, mac, secret } = attachment;
+  const { request, secret } = attachment;
   const { bridge, mtu = usualMtu, socket = '', device = '', mode, port } = request;
   const common = { bridge, mtu, ...optionsOf(mode), ...port };
   switch (request.kind) {
@@ -70,12 +71,19 @@ export function portOptions(attachment: Attachment): PortOptions | undefined {
       };
     }
     case 'kernel':
-      return { ...common, kind: 'tap', ...placeOf(attachment), mac, persistent: true };
+      return isVeth(attachment)
+        ? { ...common, kind: 'veth', ...kernelOptions(attachment), host: hostOf(attachment) }
+        : { ...common, kind: 'tap', ...kernelOptions(attachment) };
     case 'vf':
       return request.holder === 'switch'
         ? { ...common, kind: 'vf', device, ...given({ mac: request.mac }) }
         : undefined;
   }
+}
+
+/** Of either driver: the interface outlives the port. */
+function kernelOptions(attachment: Attachment) {
+  return { ...placeOf(attachment), mac: attachment.mac, persistent: true };
 }
 
 function optionsOf(mode: AttachmentMode = 'bridge'): Pick<PortOptions, 'isolated' | 'vepa'> {
@@ -103,6 +111,8 @@ export function remove(attachment: Attachment): void {
       rmSync(socket, { force: true }); // of a process that died: a port takes its own away
     }
     removeEmpty(dirname(socket));
+  } else if (isVeth(attachment)) {
+    removePair(attachment);
   } else if (kind === 'kernel') {
     removeTap(attachment);
   } else if (netns !== undefined && existsSync(netns)) {
@@ -122,14 +132,20 @@ function removeTap(attachment: Attachment): void {
   }
 }
 
-/** Where the interface is by now: a runtime that moves it renames it, but its address stays. */
-function placeOf({ request, mac }: Attachment): { interface: string; netns?: string } {
-  const { interface: name, netns, sandbox } = request;
+/** Either end takes the other along. That of the host has a name that nothing but this attachment has. */
+function removePair(attachment: Attachment): void {
+  const name = hostOf(attachment);
+  nativeCall(`interface ${name}`, () => native.removeInterface(ours, name));
+}
+
+/** Where the interface is by now: a runtime that moves it renames it. */
+function placeOf(attachment: Attachment): { interface: string; netns?: string } {
+  const { interface: name, netns, sandbox } = attachment.request;
   if (netns !== undefined) {
     return { interface: name, netns };
   }
   if (sandbox !== undefined && existsSync(sandbox)) {
-    const moved = native.interfaces(sandbox).find((it) => formatMac(it.mac) === mac.toLowerCase());
+    const moved = native.interfaces(sandbox).find((it) => isOurs(it, attachment));
     return moved ? { interface: moved.name, netns: sandbox } : { interface: name };
   }
   return { interface: name };
@@ -156,6 +172,9 @@ export function problems(attachment: Attachment): string[] {
   if (!found) {
     return [`interface ${name} is missing in ${netns}`];
   }
+  if (isVeth(attachment) && !isOtherEnd(found, attachment)) {
+    return [`interface ${name} is no veth of ${hostOf(attachment)}`];
+  }
   const missing = (request.addresses ?? []).filter((one) => !found.addresses.includes(one));
   return [
     ...(found.up ? [] : [`interface ${name} is down`]),
@@ -164,6 +183,13 @@ export function problems(attachment: Attachment): string[] {
       : [`interface ${name} has the address ${formatMac(found.mac)}, not ${mac}`]),
     ...missing.map((address) => `interface ${name} has no address ${address}`),
   ];
+}
+
+/** The end of a veth pair that is not the container's. */
+export function hostEndOf(attachment: Attachment): AttachmentStatus['host'] {
+  const name = hostOf(attachment);
+  const found = isVeth(attachment) ? native.ownInterface(name) : undefined;
+  return found && { name, mac: formatMac(found.mac) };
 }
 
 /** Beside the socket, for whoever attaches to it. */
@@ -238,6 +264,28 @@ function setUp({ request, mac }: Attachment, netns: string): void {
       routes: routes.map(({ destination, gateway = '' }) => ({ destination, gateway })),
     }),
   );
+}
+
+function isVeth({ request: { kind, driver } }: Attachment): boolean {
+  return kind === 'kernel' && driver === 'veth';
+}
+
+/** Each attachment has a port of its own name. */
+function hostOf({ portName }: Attachment): string {
+  return hostEnd(portName);
+}
+
+/** The address of a TAP stays where a runtime moves it; of a veth the other end tells more. */
+function isOurs(found: NativeInterface, attachment: Attachment): boolean {
+  return isVeth(attachment)
+    ? isOtherEnd(found, attachment)
+    : formatMac(found.mac) === attachment.mac.toLowerCase();
+}
+
+/** Numbers are those of two namespaces, where others may have them: so each must name the other. */
+function isOtherEnd({ kind, index, peer }: NativeInterface, attachment: Attachment): boolean {
+  const host = native.ownInterface(hostOf(attachment));
+  return kind === 'veth' && host?.kind === 'veth' && host.index === peer && host.peer === index;
 }
 
 function isKeptBySwitch({ request: { kind, holder } }: Attachment): boolean {

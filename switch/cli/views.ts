@@ -51,8 +51,9 @@ function showSwitch({ rx, tx, pid, ...rest }: Wire<SwitchStatus>): string {
 
 function showAttachments(answer: AttachmentStatus | AttachmentStatus[]): string {
   if (!Array.isArray(answer)) {
-    const { note: _, port: __, routes: ___, addresses = [], problems, ...rest } = answer;
-    const told = { addresses: addresses.join(' '), problems: problems.join('; ') };
+    const { note: _, port: __, routes: ___, addresses = [], problems, host, ...rest } = answer;
+    const texts = { addresses: addresses.join(' '), problems: problems.join('; ') };
+    const told = { ...(host && { host: `${host.name} ${host.mac}` }), ...texts };
     return list({ ...rest, ...told } as Record<string, Cell>);
   }
   const rows = answer.map(({ id, network, container, kind, bridge, state, ...more }) => ({
@@ -60,7 +61,7 @@ function showAttachments(answer: AttachmentStatus | AttachmentStatus[]): string 
     network,
     container: container.slice(0, 12),
     interface: more.interface,
-    kind,
+    kind: more.driver === undefined ? kind : `${kind} ${more.driver}`,
     bridge,
     state,
     addresses: more.addresses?.join(' ') ?? '',

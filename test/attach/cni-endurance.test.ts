@@ -14,34 +14,42 @@ afterEach(endAll);
 describe.skipIf(why !== undefined)(
   `memswitch-cni endures${why === undefined ? '' : `: ${why}`}`,
   () => {
-    test('100 at once, and the garbage collector takes what no runtime knows', {
-      timeout: 120_000,
-    }, async () => {
-      const host = await CniHost.start();
-      const pod = new Namespace();
-      const conf = host.conf();
-      const containers = Array.from({ length: 100 }, (_, i) => `crowd-${i}`);
-      const answers = await Promise.all(
-        containers.map((container) => host.plugin('ADD', conf, { container, netns: pathOf(pod) })),
-      );
-      expect(answers.filter(({ status }) => status !== 0)).toEqual([]);
-      const addresses = answers.map(({ json }) => (json as unknown as CniResult).ips[0]?.address);
-      expect(new Set(addresses).size).toBe(100);
-      expect((await host.ports()).length).toBe(100);
-      const valid = [{ containerID: 'crowd-7', ifname: 'net1' }];
-      const gc = await host.plugin('GC', {
-        ...conf,
-        cniVersion: '1.1.0',
-        'cni.dev/valid-attachments': valid,
-      });
-      expect(gc).toEqual({ status: 0, json: {}, stderr: '' });
-      expect((await host.left()).leases).toHaveLength(1);
-      expect(
-        (await host.plugin('CHECK', conf, { container: 'crowd-7', netns: pathOf(pod) })).status,
-      ).toBe(0);
-      expect((await host.plugin('DEL', conf, { container: 'crowd-7' })).status).toBe(0);
-      expect(await host.left()).toEqual(nothing);
-    });
+    test.each([{}, { driver: 'veth' }])(
+      '100 at once (%o), and the garbage collector takes what no runtime knows',
+      {
+        timeout: 120_000,
+      },
+      async (form) => {
+        const host = await CniHost.start();
+        const pod = new Namespace();
+        const conf = host.conf(form);
+        const containers = Array.from({ length: 100 }, (_, i) => `crowd-${i}`);
+        const callOf = (container: string) => ({
+          container,
+          netns: pathOf(pod),
+          interface: `n${container.slice(6)}`,
+        });
+        const answers = await Promise.all(
+          containers.map((container) => host.plugin('ADD', conf, callOf(container))),
+        );
+        expect(answers.filter(({ status }) => status !== 0)).toEqual([]);
+        const addresses = answers.map(({ json }) => (json as unknown as CniResult).ips[0]?.address);
+        expect(new Set(addresses).size).toBe(100);
+        expect((await host.ports()).length).toBe(100);
+        const valid = [{ containerID: 'crowd-7', ifname: 'n7' }];
+        const gc = await host.plugin('GC', {
+          ...conf,
+          cniVersion: '1.1.0',
+          'cni.dev/valid-attachments': valid,
+        });
+        expect(gc).toEqual({ status: 0, json: {}, stderr: '' });
+        const left = await host.left();
+        expect([left.leases?.length, left.hostEnds?.length]).toEqual([1, 'driver' in form ? 1 : 0]);
+        expect((await host.plugin('CHECK', conf, callOf('crowd-7'))).status).toBe(0);
+        expect((await host.plugin('DEL', conf, callOf('crowd-7'))).status).toBe(0);
+        expect(await host.left()).toEqual(nothing);
+      },
+    );
 
     const cycles = Number(process.env.MEMSWITCH_CNI_CYCLES ?? 20);
     test(`${cycles} times there and away leave nothing`, {
@@ -50,17 +58,17 @@ describe.skipIf(why !== undefined)(
       const host = await CniHost.start();
       const pod = new Namespace();
       const files = () => run('ls', `/proc/${host.daemon.pid}/fd`).split('\n').length;
-      /** So many of both kinds, one after the other, of a container of its own. */
+      /** So many of all kinds, one after the other, of a container of its own. */
       const lane = async (name: string, times: number) => {
         const call = { container: `cycle-${name}`, netns: pathOf(pod), interface: name };
         for (let i = 0; i < times; ++i) {
-          const conf = host.conf({ kind: i % 2 ? 'kernel' : 'memif' });
+          const conf = host.conf([{}, { kind: 'kernel' }, { driver: 'veth' }][i % 3]);
           expect((await host.plugin('ADD', conf, call)).status).toBe(0);
           expect((await host.plugin('DEL', conf, call)).status).toBe(0);
         }
       };
       const lanes = ['a', 'b', 'c', 'd'].map((name) => `lane-${name}`);
-      await Promise.all(lanes.map((name) => lane(name, 2)));
+      await Promise.all(lanes.map((name) => lane(name, 3)));
       const before = files();
       await Promise.all(lanes.map((name) => lane(name, cycles / lanes.length)));
       expect(await host.left()).toEqual(nothing);
@@ -122,10 +130,14 @@ describe.skipIf(why !== undefined)(
         return scripted(host, moment === 'before' ? `${kill}; exec ${real}` : `${real}; ${kill}`);
       }
 
-      test.each(['before', 'after'])('of the plugin, %s the address was given', async (moment) => {
+      test.each([
+        ['before', 'tap'],
+        ['after', 'tap'],
+        ['after', 'veth'],
+      ])('of the plugin, %s the address was given (%s)', async (moment, driver) => {
         const host = await CniHost.start();
         const pod = new Namespace();
-        const conf = host.conf({ kind: 'kernel' });
+        const conf = host.conf({ kind: 'kernel', driver });
         const call = { container: 'victim', netns: pathOf(pod), path: deadly(host, moment) };
         expect((await host.plugin('ADD', conf, call)).status).toBeNull();
         const left = await host.left();
@@ -142,33 +154,58 @@ describe.skipIf(why !== undefined)(
         expect(await host.left()).toEqual(nothing);
       });
 
-      test('of the switch, and of the namespace meanwhile', async () => {
-        const host = await CniHost.start();
-        const pod = new Namespace();
-        const conf = host.conf({ kind: 'kernel' });
-        const call = { container: 'orphan', netns: pathOf(pod) };
-        expect((await host.plugin('ADD', conf, call)).status).toBe(0);
-        await host.daemon.end('SIGKILL');
-        const dead = await host.plugin('DEL', conf, call);
-        expect([dead.status, dead.json.code]).toEqual([1, 11]);
-        pod.end();
-        await host.run();
-        expect(await host.get('/v1/attachments')).toMatchObject([{ state: 'failed' }]);
-        expect((await host.plugin('DEL', conf, call)).status).toBe(0);
-        expect(await host.left()).toEqual(nothing);
-      });
+      test.each(['tap', 'veth'])(
+        'of the switch, and of the namespace meanwhile (%s)',
+        async (driver) => {
+          const host = await CniHost.start();
+          const pod = new Namespace();
+          const conf = host.conf({ driver });
+          const call = { container: 'orphan', netns: pathOf(pod) };
+          expect((await host.plugin('ADD', conf, call)).status).toBe(0);
+          await host.daemon.end('SIGKILL');
+          const dead = await host.plugin('DEL', conf, call);
+          expect([dead.status, dead.json.code]).toEqual([1, 11]);
+          pod.end();
+          await host.run();
+          expect(await host.get('/v1/attachments')).toMatchObject([{ state: 'failed' }]);
+          expect((await host.plugin('DEL', conf, call)).status).toBe(0);
+          expect(await host.left()).toEqual(nothing);
+        },
+      );
 
-      test('of the namespace alone: its port goes without a word from anybody', async () => {
+      test.each(['tap', 'veth'])(
+        'of the namespace alone: its port goes without a word from anybody (%s)',
+        async (driver) => {
+          const host = await CniHost.start();
+          const pod = new Namespace();
+          const call = { container: 'lonely', netns: pathOf(pod) };
+          const conf = host.conf({ driver });
+          expect((await host.plugin('ADD', conf, call)).status).toBe(0);
+          pod.end();
+          await until('the port is gone', async () => (await host.ports()).length === 0);
+          expect(await host.get('/v1/attachments')).toMatchObject([{ state: 'failed' }]);
+          expect((await host.plugin('DEL', conf, call)).status).toBe(0);
+          expect(await host.left()).toEqual(nothing);
+        },
+      );
+
+      test('of the switch, while it makes pairs: the garbage collector finds all of them', async () => {
         const host = await CniHost.start();
         const pod = new Namespace();
-        const call = { container: 'lonely', netns: pathOf(pod) };
-        const conf = host.conf({ kind: 'kernel' });
-        expect((await host.plugin('ADD', conf, call)).status).toBe(0);
-        pod.end();
-        await until('the port is gone', async () => (await host.ports()).length === 0);
-        expect(await host.get('/v1/attachments')).toMatchObject([{ state: 'failed' }]);
-        expect((await host.plugin('DEL', conf, call)).status).toBe(0);
+        const conf = host.conf({ driver: 'veth' });
+        const callOf = (i: number) => ({
+          container: `cut-${i}`,
+          netns: pathOf(pod),
+          interface: `n${i}`,
+        });
+        const adds = Array.from({ length: 30 }, (_, i) => host.plugin('ADD', conf, callOf(i)));
+        await until('some are made', async () => (await host.left()).hostEnds?.length !== 0);
+        await host.restart('SIGKILL');
+        await Promise.all(adds);
+        expect((await host.left()).hostEnds).not.toEqual([]);
+        expect((await host.plugin('GC', { ...conf, cniVersion: '1.1.0' })).status).toBe(0);
         expect(await host.left()).toEqual(nothing);
+        expect(pod.exec('ip', '-br', 'link')).not.toMatch(/^n\d/m);
       });
 
       test('a damaged record stops nobody', async () => {

@@ -26,124 +26,136 @@ function placed(host: CniHost, conf: Record<string, unknown>): Record<string, un
 describe.skipIf(why !== undefined)(
   `memswitch-cni in lists${why === undefined ? '' : `: ${why}`}`,
   () => {
-    test('two pods, one over memif and one over the kernel, and a third behind VXLAN ping each other', async () => {
-      const underlay = new Underlay();
-      onTestFinished(() => underlay.remove());
-      const [near, far] = [underlay.host(1), underlay.host(2)];
-      underlay.linux(far, 42, address4(2), [address4(1)], '10.85.200.1');
-      run('ip', '-n', far, 'addr', 'add', '10.85.200.1/16', 'dev', 'vx0');
-      const tunnel = {
-        kind: 'vxlan',
-        bridge: 'blue',
-        vni: 42,
-        local: address4(1),
-        remotes: [address4(2)],
-        netns: near,
-      };
-      const host = await CniHost.start({ tunnel });
-      // Two networks, of which host-local knows nothing together: each has a range of its own.
-      const ipam = (kind: string) => ({
-        ...Object(host.conf().ipam),
-        rangeStart: kind === 'memif' ? '10.85.1.2' : '10.85.2.2',
-      });
-      const list = (kind: string) => [
-        host.conf({ kind, mtu: 1400, capabilities: { mac: true }, ipam: ipam(kind) }),
-        ...(kind === 'kernel'
-          ? [{ type: 'tuning', sysctl: { 'net.ipv4.conf.net1.arp_filter': '1' } }]
-          : []),
-      ];
-      const [one, two] = [new Namespace(), new Namespace()];
-      const memif = new Runtime(host, 'blue', list('memif'));
-      const kernel = new Runtime(host, 'blue-kernel', list('kernel'));
-      const first = JSON.parse(memif.call('add', one.name)) as CniResult;
-      const mac = '02:00:00:00:85:02';
-      const second = JSON.parse(
-        kernel.call('add', two.name, `CAP_ARGS={"mac":"${mac}"}`),
-      ) as CniResult;
-      const [here = '', there = ''] = [first, second].map(
-        ({ ips }) => ips[0]?.address.split('/')[0],
-      );
-      expect([here, there]).toEqual(['10.85.1.2', '10.85.2.2']);
-      expect(second.interfaces[0]?.mac).toBe(mac);
-      expect(two.exec('ip', 'addr', 'show', 'net1')).toMatch(
-        new RegExp(`mtu 1400(.|\n)*${mac}(.|\n)*${there}/16`),
-      );
+    test.each(['tap', 'veth'])(
+      'two pods, one over memif and one over the kernel (%s), and a third behind VXLAN ping each other',
+      async (driver) => {
+        const underlay = new Underlay();
+        onTestFinished(() => underlay.remove());
+        const [near, far] = [underlay.host(1), underlay.host(2)];
+        underlay.linux(far, 42, address4(2), [address4(1)], '10.85.200.1');
+        run('ip', '-n', far, 'addr', 'add', '10.85.200.1/16', 'dev', 'vx0');
+        const tunnel = {
+          kind: 'vxlan',
+          bridge: 'blue',
+          vni: 42,
+          local: address4(1),
+          remotes: [address4(2)],
+          netns: near,
+        };
+        const host = await CniHost.start({ tunnel });
+        // Two networks, of which host-local knows nothing together: each has a range of its own.
+        const ipam = (kind: string) => ({
+          ...Object(host.conf().ipam),
+          rangeStart: kind === 'memif' ? '10.85.1.2' : '10.85.2.2',
+        });
+        const list = (kind: string) => [
+          host.conf({
+            kind,
+            ...(kind === 'kernel' && { driver }),
+            mtu: 1400,
+            capabilities: { mac: true },
+            ipam: ipam(kind),
+          }),
+          ...(kind === 'kernel'
+            ? [{ type: 'tuning', sysctl: { 'net.ipv4.conf.net1.arp_filter': '1' } }]
+            : []),
+        ];
+        const [one, two] = [new Namespace(), new Namespace()];
+        const memif = new Runtime(host, 'blue', list('memif'));
+        const kernel = new Runtime(host, 'blue-kernel', list('kernel'));
+        const first = JSON.parse(memif.call('add', one.name)) as CniResult;
+        const mac = '02:00:00:00:85:02';
+        const second = JSON.parse(
+          kernel.call('add', two.name, `CAP_ARGS={"mac":"${mac}"}`),
+        ) as CniResult;
+        const [here = '', there = ''] = [first, second].map(
+          ({ ips }) => ips[0]?.address.split('/')[0],
+        );
+        expect([here, there]).toEqual(['10.85.1.2', '10.85.2.2']);
+        expect(second.interfaces.at(-1)?.mac).toBe(mac);
+        expect(two.exec('ip', 'addr', 'show', 'net1')).toMatch(
+          new RegExp(`mtu 1400(.|\n)*${mac}(.|\n)*${there}/16`),
+        );
 
-      const [{ socket }] = (await host.get('/v1/attachments?network=blue')) as {
-        socket: string;
-      }[] as [{ socket: string }];
-      const attach = one.start(attachProgram, socket.replace('.sock', '.env'));
-      await host.linked(3);
-      await until('carrier', () => one.exec('ip', 'link', 'show', 'net1').includes('LOWER_UP'));
-      const everybody = async () => {
-        await reaches(one, there);
-        await reaches(two, here);
-        await reaches(one, '10.85.200.1');
-        await reaches(two, '10.85.200.1');
-      };
-      await everybody();
-      memif.call('check', one.name);
-      kernel.call('check', two.name);
+        const [{ socket }] = (await host.get('/v1/attachments?network=blue')) as {
+          socket: string;
+        }[] as [{ socket: string }];
+        const attach = one.start(attachProgram, socket.replace('.sock', '.env'));
+        await host.linked(3);
+        await until('carrier', () => one.exec('ip', 'link', 'show', 'net1').includes('LOWER_UP'));
+        const everybody = async () => {
+          await reaches(one, there);
+          await reaches(two, here);
+          await reaches(one, '10.85.200.1');
+          await reaches(two, '10.85.200.1');
+        };
+        await everybody();
+        memif.call('check', one.name);
+        kernel.call('check', two.name);
 
-      // The switch dies and comes back: neither pod is touched.
-      await host.restart('SIGKILL');
-      await host.linked(3);
-      await until('carrier', () => one.exec('ip', 'link', 'show', 'net1').includes('LOWER_UP'));
-      await everybody();
-      kernel.call('check', two.name);
+        // The switch dies and comes back: neither pod is touched.
+        await host.restart('SIGKILL');
+        await host.linked(3);
+        await until('carrier', () => one.exec('ip', 'link', 'show', 'net1').includes('LOWER_UP'));
+        await everybody();
+        kernel.call('check', two.name);
 
-      two.exec('ip', 'addr', 'flush', 'dev', 'net1');
-      expect(() => kernel.call('check', two.name)).toThrow(/net1 has no address/);
-      expect(attach.output).not.toContain('dropped');
-      memif.call('del', one.name);
-      kernel.call('del', two.name);
-      expect(await host.left()).toEqual(nothing);
-    });
+        two.exec('ip', 'addr', 'flush', 'dev', 'net1');
+        expect(() => kernel.call('check', two.name)).toThrow(/net1 has no address/);
+        expect(attach.output).not.toContain('dropped');
+        memif.call('del', one.name);
+        kernel.call('del', two.name);
+        expect(await host.left()).toEqual(nothing);
+      },
+    );
 
-    test('portmap behind it maps a port of the host, and leaves no rule of the pod’s', async () => {
-      const [node, pod, outside] = [new Namespace(), new Namespace(), new Namespace()];
-      run(
-        'ip',
-        '-n',
-        node.name,
-        'link',
-        'add',
-        'out',
-        'type',
-        'veth',
-        'peer',
-        'eth0',
-        'netns',
-        outside.name,
-      );
-      const gateway = '10.85.255.254';
-      const host = await CniHost.start({
-        node: { kind: 'tap', bridge: 'blue', interface: 'pods', netns: node.name },
-      });
-      node.exec('ip', 'addr', 'add', `${gateway}/16`, 'dev', 'pods');
-      node.exec('ip', 'link', 'set', 'pods', 'up');
-      node.address('out', '192.0.2.1');
-      outside.address('eth0', '192.0.2.2');
-      node.exec('sysctl', '-qw', 'net.ipv4.ip_forward=1');
-      const ipam = { ...Object(host.conf().ipam), routes: [{ dst: '0.0.0.0/0', gw: gateway }] };
-      const runtime = new Runtime(host, 'blue', [
-        host.conf({ kind: 'kernel', ipam }),
-        { type: 'portmap', capabilities: { portMappings: true } },
-      ]);
-      const rules = () => node.exec('iptables-save', '-t', 'nat');
-      const portMappings = [{ hostPort: 8201, containerPort: 5201, protocol: 'tcp' }];
-      const mapped = `CAP_ARGS=${JSON.stringify({ portMappings })}`;
-      const { ips } = JSON.parse(runtime.callIn(node, 'add', pod.name, mapped)) as CniResult;
-      const address = ips[0]?.address.split('/')[0] ?? '';
-      expect(rules()).toContain(`--to-destination ${address}:5201`);
-      expect(await outside.tcp(pod, '192.0.2.1', '1M', '-p', '8201')).toBeGreaterThan(0);
-      // No CHECK: that of portmap 1.1.1 looks for its IPv4 rules in the table of IPv6, whatever is before it.
-      runtime.callIn(node, 'del', pod.name, mapped);
-      expect(rules()).not.toMatch(new RegExp(`8201|${address}`));
-      expect(await host.left()).toEqual(nothing);
-    });
+    test.each(['tap', 'veth'])(
+      'portmap behind it (%s) maps a port of the host, and leaves no rule of the pod’s',
+      async (driver) => {
+        const [node, pod, outside] = [new Namespace(), new Namespace(), new Namespace()];
+        run(
+          'ip',
+          '-n',
+          node.name,
+          'link',
+          'add',
+          'out',
+          'type',
+          'veth',
+          'peer',
+          'eth0',
+          'netns',
+          outside.name,
+        );
+        const gateway = '10.85.255.254';
+        const host = await CniHost.start({
+          node: { kind: 'tap', bridge: 'blue', interface: 'pods', netns: node.name },
+        });
+        node.exec('ip', 'addr', 'add', `${gateway}/16`, 'dev', 'pods');
+        node.exec('ip', 'link', 'set', 'pods', 'up');
+        node.address('out', '192.0.2.1');
+        outside.address('eth0', '192.0.2.2');
+        node.exec('sysctl', '-qw', 'net.ipv4.ip_forward=1');
+        const ipam = { ...Object(host.conf().ipam), routes: [{ dst: '0.0.0.0/0', gw: gateway }] };
+        const runtime = new Runtime(host, 'blue', [
+          host.conf({ driver, ipam }),
+          { type: 'portmap', capabilities: { portMappings: true } },
+        ]);
+        const rules = () => node.exec('iptables-save', '-t', 'nat');
+        const portMappings = [{ hostPort: 8201, containerPort: 5201, protocol: 'tcp' }];
+        const mapped = `CAP_ARGS=${JSON.stringify({ portMappings })}`;
+        const { ips } = JSON.parse(runtime.callIn(node, 'add', pod.name, mapped)) as CniResult;
+        const address = ips[0]?.address.split('/')[0] ?? '';
+        expect(rules()).toContain(`--to-destination ${address}:5201`);
+        expect(await outside.tcp(pod, '192.0.2.1', '1M', '-p', '8201')).toBeGreaterThan(0);
+        // No CHECK: that of portmap 1.1.1 looks for its IPv4 rules in the table of IPv6, whatever is before it.
+        runtime.callIn(node, 'del', pod.name, mapped);
+        expect(rules()).not.toMatch(new RegExp(`8201|${address}`));
+        expect(await host.left()).toEqual(nothing);
+      },
+    );
 
-    test('bandwidth behind it lets pass what asks for no limit, and refuses the others: it wants a veth pair', async () => {
+    test('bandwidth behind a TAP lets pass what asks for no limit, and refuses the others: it wants a veth pair', async () => {
       const host = await CniHost.start();
       const pod = new Namespace();
       const runtime = new Runtime(host, 'blue', [
@@ -166,6 +178,83 @@ describe.skipIf(why !== undefined)(
       alone.call('check', pod.name, limited);
       alone.call('del', pod.name, limited);
       expect(await host.left()).toEqual(nothing);
+    });
+
+    test('bandwidth behind a veth holds both limits, and CHECK is content', async () => {
+      const host = await CniHost.start();
+      const [pod, other] = [new Namespace(), new Namespace()];
+      const runtime = new Runtime(host, 'blue', [
+        host.conf({ driver: 'veth' }),
+        { type: 'bandwidth', capabilities: { bandwidth: true } },
+      ]);
+      const free = JSON.parse(runtime.call('add', other.name)) as CniResult;
+      const bandwidth = {
+        ...{ ingressRate: 8_000_000, ingressBurst: 800_000 },
+        ...{ egressRate: 16_000_000, egressBurst: 800_000 },
+      };
+      const limited = `CAP_ARGS=${JSON.stringify({ bandwidth })}`;
+      const made = JSON.parse(runtime.call('add', pod.name, limited)) as CniResult;
+      const hostEnd = made.interfaces[0]?.name ?? '';
+      expect(run('tc', 'qdisc', 'show', 'dev', hostEnd)).toMatch(
+        /tbf .*rate 8Mbit(.|\n)*ingress ffff:/,
+      );
+      runtime.call('check', pod.name, limited);
+      const [to = '', from = ''] = [made, free].map(({ ips }) => ips[0]?.address.split('/')[0]);
+      await reaches(other, to);
+      /** No more came than the limit lets pass, however slow the machine: TCP's own bytes are less than what is counted. */
+      const holds = async (from: Namespace, to: Namespace, address: string, limit: number) => {
+        const began = performance.now();
+        const bytes = await from.tcp(to, address, `${limit / 4}`);
+        const seconds = (performance.now() - began) / 1000;
+        expect(8 * bytes).toBeLessThan(limit * seconds + 800_000);
+        return bytes;
+      };
+      const passed = (device: string) =>
+        Number(/tbf .*\n Sent (\d+)/.exec(run('tc', '-s', 'qdisc', 'show', 'dev', device))?.[1]);
+      const inward = await holds(other, pod, to, bandwidth.ingressRate);
+      expect(passed(hostEnd)).toBeGreaterThan(inward);
+      // The other way by an ifb, which the plugin has made and told of last.
+      const ifb = made.interfaces.at(-1)?.name ?? '';
+      const outward = await holds(pod, other, from, bandwidth.egressRate);
+      expect(passed(ifb)).toBeGreaterThan(outward);
+      // What takes its place is noticed.
+      pod.exec('ip', 'link', 'del', 'net1');
+      expect(() => runtime.call('check', pod.name, limited)).toThrow(/missing|gone/);
+      for (const one of [pod, other]) {
+        runtime.call('del', one.name, ...(one === pod ? [limited] : []));
+      }
+      expect(await host.left()).toEqual(nothing);
+      expect(run('ip', '-br', 'link')).not.toMatch(new RegExp(`${hostEnd}|${ifb}`));
+    });
+
+    test('CHECK of a veth: what has another’s end, or whose host end is another’s, is not as it was made', async () => {
+      const host = await CniHost.start();
+      const pod = new Namespace();
+      const call = { container: 'twin', netns: pathOf(pod) };
+      const conf = host.conf({ driver: 'veth' });
+      const { json } = await host.plugin('ADD', conf, call);
+      const later = { ...conf, prevResult: json };
+      expect((await host.plugin('CHECK', later, call)).json).toEqual({});
+      const { interfaces, ips } = json as unknown as CniResult;
+      const forgotten = { ...conf, prevResult: { ...json, interfaces: interfaces.slice(1) } };
+      expect((await host.plugin('CHECK', forgotten, call)).json).toMatchObject({
+        code: 101,
+        msg: expect.stringMatching(/prevResult has no interface mswv/),
+      });
+      const mac = interfaces[1]?.mac ?? '';
+      // A pair of the pod's own, of the same name, address and MAC.
+      pod.exec('ip', 'link', 'set', 'net1', 'down');
+      pod.exec('ip', 'link', 'set', 'net1', 'name', 'old');
+      pod.exec('ip', 'link', 'add', 'net1', 'type', 'veth', 'peer', 'name', 'net2');
+      pod.exec('ip', 'link', 'set', 'net1', 'address', mac, 'up');
+      pod.exec('ip', 'addr', 'add', ips[0]?.address ?? '', 'dev', 'net1');
+      expect((await host.plugin('CHECK', later, call)).json).toMatchObject({
+        code: 101,
+        msg: expect.stringMatching(/net1 is no veth of mswv/),
+      });
+      expect((await host.plugin('DEL', later, call)).status).toBe(0);
+      expect(await host.left()).toEqual(nothing);
+      expect(pod.exec('ip', '-br', 'link')).not.toContain('old');
     });
 
     test('beside another network of the pod, as Multus has it: the guide’s definitions', async () => {

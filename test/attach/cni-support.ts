@@ -5,6 +5,8 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
+import { hostEnd } from '../../ports/veth.js';
+import { idOf } from '../../switch/attach/cni/request.js';
 import type { Namespace } from '../devices/support.js';
 import { Program, run, until } from '../interop/processes.js';
 import { command, finished, folder, root } from '../switch/support.js';
@@ -65,6 +67,8 @@ export class CniHost {
   readonly leases = join(this.home, 'leases');
   readonly #config: string;
   daemon!: Program;
+  /** Of veth pairs that calls may have made: names that nobody else's have. */
+  readonly #hostEnds = new Set<string>();
 
   private constructor(ports: object) {
     this.#config = join(this.home, 'config.json');
@@ -121,6 +125,8 @@ export class CniHost {
       CNI_PATH: call.path ?? plugins,
       MEMSWITCH_API: this.api,
     };
+    const { name } = typeof conf === 'string' ? {} : (conf as { name?: string });
+    this.#hostEnds.add(hostEnd(idOf(`${name}`, env.CNI_CONTAINERID, env.CNI_IFNAME)));
     const child = spawn(plugin, { env });
     child.stdin.on('error', () => undefined);
     child.stdin.end(typeof conf === 'string' ? conf : JSON.stringify(conf));
@@ -158,12 +164,20 @@ export class CniHost {
       attachments: records.map(({ id }) => id),
       state: below(`${this.api}.state`),
       sockets: below(this.pods),
+      hostEnds: [...this.#hostEnds].filter((it) => existsSync(`/sys/class/net/${it}`)),
       leases: below(this.leases).filter((it) => /\d+\.\d+$/.test(it)),
     };
   }
 }
 
-export const nothing = { ports: [], attachments: [], state: [], sockets: [], leases: [] };
+export const nothing = {
+  ports: [],
+  attachments: [],
+  state: [],
+  sockets: [],
+  hostEnds: [],
+  leases: [],
+};
 
 function below(path: string): string[] {
   if (!existsSync(path)) {

@@ -39,16 +39,22 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
       const pod = new Namespace();
       const ipam = { ...Object(host.conf().ipam), routes: [{ dst: '0.0.0.0/0' }] };
       const validate = new Ajv({ strict: false }).compile(schemas[cniVersion] as object);
-      for (const kind of ['memif', 'kernel']) {
-        const conf = host.conf({ cniVersion, kind, ipam });
+      for (const form of [{ kind: 'memif' }, { kind: 'kernel' }, { driver: 'veth' }]) {
+        const conf = host.conf({ cniVersion, ...form, ipam });
         const call = { container: 'c0ffee', netns: pathOf(pod) };
         const { status, json } = await host.plugin('ADD', conf, call);
         expect([status, json]).toEqual([0, expect.anything()]);
         expect([validate(json), validate.errors]).toEqual([true, null]);
         const { interfaces, ips } = json as unknown as CniResult;
-        expect([interfaces[0]?.name, ips[0]?.interface]).toEqual(['net1', 0]);
+        // Of a pair the host's end is told first, without a sandbox.
+        const ends = [...('driver' in form ? [/^mswv[0-9a-f]{10}$/] : []), /^net1$/];
+        expect(interfaces.map(({ name }) => name)).toEqual(
+          ends.map((it) => expect.stringMatching(it)),
+        );
+        expect(interfaces.map(({ sandbox }) => sandbox).filter(Boolean)).toEqual([pathOf(pod)]);
+        expect(ips[0]?.interface).toBe(ends.length - 1);
         const socket = join(host.pods, 'c0ffee/net1.sock');
-        const isTold = kind === 'memif' && cniVersion === '1.1.0';
+        const isTold = 'kind' in form && form.kind === 'memif' && cniVersion === '1.1.0';
         expect(interfaces[0]?.socketPath).toBe(isTold ? socket : undefined);
         expect((await host.plugin('ADD', conf, call)).json).toEqual(json); // again
         const later = { ...conf, prevResult: json };
@@ -266,6 +272,14 @@ describe.skipIf(why !== undefined)(`memswitch-cni${why === undefined ? '' : `: $
       ['ADD', conf, { ...call, container: '../x' }, 4, /CNI_CONTAINERID: no id/],
       ['NONSENSE', conf, call, 4, /unknown command "NONSENSE"/],
       ['ADD', { ...conf, kind: 'tap' }, call, 7, /kind: must be one of memif, kernel, vf, got tap/],
+      ['ADD', { ...conf, driver: 'tun' }, call, 7, /driver: must be one of tap, veth, got tun/],
+      [
+        'ADD',
+        { ...conf, kind: 'memif', driver: 'veth' },
+        call,
+        7,
+        /driver: is for the kind kernel, not for memif/,
+      ],
       ['ADD', { ...conf, host: { iftype: 'vhostuser' } }, call, 2, /vhostuser is not supported/],
       ['ADD', { ...conf, host: { bridge: { vlanId: 5 } } }, call, 2, /vlanId is not supported/],
       [

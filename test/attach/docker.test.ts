@@ -148,6 +148,10 @@ async function ping(from: string, to: string): Promise<void> {
   expect(received(engine.docker('exec', from, 'ping', '-c', '5', '-i', '0.05', to))).toBe(5);
 }
 
+function isInterface(name: string): boolean {
+  return existsSync(`/sys/class/net/${name}`);
+}
+
 function addressOf(container: string, network: string): string {
   const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
   return engine.docker('inspect', '-f', format, container).trim();
@@ -197,16 +201,16 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
     );
   }
 
-  test('containers over the kernel and over memif ping each other, through restarts of both daemons', {
+  test('containers over TAP, veth and memif ping each other, through restarts of both daemons', {
     timeout: 180_000,
   }, async () => {
     create('blue', '-o', 'memswitch.bridge=blue', '--subnet', '10.87.0.0/24');
-    create('red', '-o', 'memswitch.kind=kernel');
+    create('red', '-o', 'memswitch.driver=veth');
     const kernel = 'driver-opt=memswitch.kind=kernel';
     const pods = join(sw.home, 'pods');
     start('one', `name=blue,${kernel}`);
     start('two', `name=blue,driver-opt=memswitch.dir=${pods}/two`, '-v', `${pods}/two:/run/memif`);
-    start('three', `name=blue,${kernel}`);
+    start('three', 'name=blue,driver-opt=memswitch.driver=veth');
     start(
       'four',
       `name=blue,driver-opt=memswitch.dir=${pods}/four`,
@@ -220,6 +224,7 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
     await ping('one', three as string);
     await ping('one', two as string);
     await ping('two', three as string);
+    await ping('three', two as string);
     await ping('two', addressOf('four', 'blue'));
     engine.docker('rm', '-f', 'four');
 
@@ -242,6 +247,10 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
     await ping('one', two as string);
     await ping('one', addressOf('three', 'red'));
 
+    const known = await sw.get<{ driver?: string; host?: { name: string } }[]>('/v1/attachments');
+    const hostEnds = known.flatMap(({ host }) => (host ? [host.name] : []));
+    expect([hostEnds.length, hostEnds.filter(isInterface)]).toEqual([2, hostEnds]);
+
     // The engine dies, and its containers with it; it tells nobody.
     await engine.end('SIGKILL');
     await until(
@@ -255,9 +264,11 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
       async () => (await sw.get<object[]>('/v1/attachments')).length === 0,
       60,
     );
-    engine.docker('start', 'one', 'two');
+    expect(hostEnds.filter(isInterface)).toEqual([]);
+    engine.docker('start', 'one', 'two', 'three');
     attach('two');
     await ping('one', addressOf('two', 'blue'));
+    await ping('one', addressOf('three', 'red'));
 
     engine.docker('rm', '-f', 'one', 'two', 'three');
     engine.docker('network', 'rm', 'blue', 'red');
@@ -274,9 +285,9 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
   }, async () => {
     await engine.end('SIGTERM');
     await engine.start('--live-restore');
-    create('live', '-o', 'memswitch.kind=kernel', '--subnet', '10.86.0.0/24');
+    create('live', '-o', 'memswitch.driver=veth', '--subnet', '10.86.0.0/24');
     start('one', 'live');
-    start('two', 'live');
+    start('two', 'name=live,driver-opt=memswitch.driver=tap');
     await ping('one', '10.86.0.3');
     await engine.end('SIGTERM');
     await sw.program.end('SIGKILL');
@@ -305,6 +316,9 @@ describe.skipIf(why !== undefined)(`docker${why === undefined ? '' : `: ${why}`}
   test('what is wrong is told to whoever asked', () => {
     expect(() => create('bad', '-o', 'memswitch.kind=veth')).toThrow(
       /must be memif or kernel, got veth/,
+    );
+    expect(() => create('bad', '-o', 'memswitch.driver=tun')).toThrow(
+      /memswitch.driver: must be tap or veth, got tun/,
     );
     expect(() => create('bad', '-o', 'memswitch.brigde=x')).toThrow(
       /memswitch.brigde: unknown option; known: /,

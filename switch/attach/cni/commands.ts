@@ -151,8 +151,10 @@ async function check(call: Call, { attachments, caller }: Context): Promise<unde
 /** What the runtime remembers must be what there is. A later plugin of the chain may have changed the address (tuning). */
 function checkPrevious({ conf, interface: name }: Call, made: AttachmentStatus): void {
   const { interfaces = [] } = (conf.prevResult ?? {}) as { interfaces?: { name: string }[] };
-  if (conf.prevResult && !interfaces.some((it) => it.name === name)) {
-    throw new CniFailure(codes.notAsMade, `prevResult has no interface ${name} of ${made.id}`);
+  const isMissing = (one: string) => !interfaces.some((it) => it.name === one);
+  const missing = [name, ...(made.host ? [made.host.name] : [])].find(isMissing);
+  if (conf.prevResult && missing !== undefined) {
+    throw new CniFailure(codes.notAsMade, `prevResult has no interface ${missing} of ${made.id}`);
   }
 }
 

@@ -5,7 +5,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type AttachmentKind, type AttachmentRequest, attachmentModes } from '../attachment.js';
+import {
+  type AttachmentDriver,
+  type AttachmentKind,
+  type AttachmentRequest,
+  attachmentDrivers,
+  attachmentModes,
+} from '../attachment.js';
 import { asked, type Call, lowerKeys, type NetConf } from './call.js';
 import { CniFailure, codes } from './failure.js';
 
@@ -35,12 +41,14 @@ export function requestOf(call: Call): AttachmentRequest {
   const { conf } = call;
   refusePorts(asked(call, 'portMappings'));
   const host = userspaceOf(conf);
-  const kind = kindOf(conf, host);
+  const driver = driverOf(conf);
+  const kind = kindOf(conf, host, driver);
   const request: AttachmentRequest = {
     network: conf.name,
     container: call.container,
     interface: call.interface,
     kind,
+    ...(driver !== undefined && { driver }),
     bridge: bridgeOf(conf, host),
     ...(kind !== 'memif' && { netns: call.netns }),
     ...options(call),
@@ -68,11 +76,25 @@ function refusePorts(mappings: unknown): void {
   }
 }
 
-function kindOf(conf: NetConf, host: Userspace | undefined): AttachmentKind {
+function driverOf({ driver }: NetConf): AttachmentDriver | undefined {
+  return driver === undefined ? undefined : choice(driver, 'driver', attachmentDrivers);
+}
+
+/** A driver is one of the kernel's. */
+function kindOf(
+  conf: NetConf,
+  host: Userspace | undefined,
+  driver: AttachmentDriver | undefined,
+): AttachmentKind {
   if (host?.iftype === 'vhostuser') {
     throw new CniFailure(codes.unsupported, 'host.iftype: vhostuser is not supported; use memif');
   }
-  return choice(conf.kind ?? 'memif', 'kind', ['memif', 'kernel', 'vf']);
+  const usual = driver === undefined ? 'memif' : 'kernel';
+  const kind = choice(conf.kind ?? usual, 'kind', ['memif', 'kernel', 'vf']);
+  if (driver !== undefined && kind !== 'kernel') {
+    throw new CniFailure(codes.config, `driver: is for the kind kernel, not for ${kind}`);
+  }
+  return kind;
 }
 
 /** `engine` tells nothing here: whatever it is, the switch is it. */

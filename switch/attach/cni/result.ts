@@ -21,15 +21,17 @@ interface Previous {
 export function resultOf(call: Call, made: AttachmentStatus, ipam: IpamResult): object {
   const { cniVersion, prevResult } = call.conf;
   const { interfaces = [], ips = [], routes = [], dns = {} } = (prevResult ?? {}) as Previous;
+  // As the reference plugins have it: the host's end of a veth first, without a sandbox.
+  const before = [...interfaces, ...(made.host ? [hostInterface(call, made, made.host)] : [])];
   const ours = (ipam.ips ?? []).map(({ address, gateway }) => ({
     ...(cniVersion < '1.0.0' && { version: address.includes(':') ? '6' : '4' }),
-    interface: interfaces.length,
+    interface: before.length,
     address,
     ...(gateway && { gateway }),
   }));
   return {
     cniVersion,
-    interfaces: [...interfaces, interfaceOf(call, made)],
+    interfaces: [...before, interfaceOf(call, made)],
     ips: [...ips, ...ours],
     routes: [...routes, ...(ipam.routes ?? []).map((route) => routeOf(cniVersion, route))],
     dns: { ...dns, ...ipam.dns },
@@ -49,6 +51,14 @@ function interfaceOf({ conf, netns, interface: name }: Call, made: AttachmentSta
     }),
     sandbox: netns,
   };
+}
+
+function hostInterface(
+  { conf }: Call,
+  { mtu }: AttachmentStatus,
+  { name, mac }: NonNullable<AttachmentStatus['host']>,
+): Interface {
+  return { name, mac, ...(conf.cniVersion >= '1.1.0' && { mtu }) };
 }
 
 function routeOf(cniVersion: string, route: Record<string, unknown>): Record<string, unknown> {

@@ -9,10 +9,12 @@ import { isAbsolute, join } from 'node:path';
 import { SwitchError } from '../../errors.js';
 import type { Switch } from '../../switch.js';
 import {
+  type AttachmentDriver,
   type AttachmentKind,
   type AttachmentMode,
   type AttachmentRequest,
   type AttachmentStatus,
+  attachmentDrivers,
   attachmentModes,
 } from '../attachment.js';
 import type { Attachments } from '../attachments.js';
@@ -129,8 +131,10 @@ export class NetworkDriver {
       gateway: bare(IPv4Data?.[0]?.Gateway),
       gateway6: bare(IPv6Data?.[0]?.Gateway),
     };
-    kindOf(options);
-    modeOf(options['memswitch.mode'] ?? 'bridge');
+    const option = optionOf(network, {});
+    kindOf(option);
+    driverOf(option);
+    modeOf(option('mode') ?? 'bridge');
     if (!this.#sw.bridges().some(({ name }) => name === network.bridge)) {
       await this.#sw.addBridge(network.bridge);
     }
@@ -195,7 +199,8 @@ export class NetworkDriver {
     const { NetworkID, EndpointID, Interface, Options } = call;
     const network = this.#network(NetworkID);
     const option = optionOf(network, Options ?? {});
-    const kind = kindOf({ 'memswitch.kind': option('kind') });
+    const kind = kindOf(option);
+    const driver = driverOf(option);
     const { Address, AddressIPv6, MacAddress } = Interface ?? {};
     const mtu = option('mtu') ?? network.options['com.docker.network.driver.mtu'];
     const [owner, group, queues, mode] = ['owner', 'group', 'queues', 'mode'].map(option);
@@ -204,6 +209,7 @@ export class NetworkDriver {
       container: EndpointID,
       interface: `msw${digest(EndpointID).slice(0, 10)}`,
       kind,
+      ...(kind === 'kernel' && driver !== undefined && { driver }),
       bridge: network.bridge,
       addresses: [Address, AddressIPv6].filter((it): it is string => !!it),
       ...(MacAddress && { mac: MacAddress }),
@@ -219,9 +225,17 @@ export class NetworkDriver {
 
 const prefix = 'docker:';
 
-const networkOptions = ['bridge', 'kind', 'mtu', 'folder', 'owner', 'group', 'queues', 'mode'].map(
-  (name) => `memswitch.${name}`,
-);
+const networkOptions = [
+  'bridge',
+  'kind',
+  'driver',
+  'mtu',
+  'folder',
+  'owner',
+  'group',
+  'queues',
+  'mode',
+].map((name) => `memswitch.${name}`);
 
 type OptionOf = (name: string) => string | undefined;
 
@@ -242,11 +256,23 @@ function socketOf(endpoint: string, { bridge }: Network, option: OptionOf): stri
   );
 }
 
-function kindOf({ 'memswitch.kind': kind = 'memif' }: Record<string, string | undefined>) {
+/** A driver is one of the kernel's; but an endpoint of a network of them may be of kind memif. */
+function kindOf(option: OptionOf) {
+  const kind = option('kind') ?? (driverOf(option) === undefined ? 'memif' : 'kernel');
   if (kind !== 'memif' && kind !== 'kernel') {
     throw new SwitchError('INVALID', `memswitch.kind: must be memif or kernel, got ${kind}`);
   }
   return kind satisfies AttachmentKind;
+}
+
+function driverOf(option: OptionOf): AttachmentDriver | undefined {
+  const text = option('driver');
+  const found = attachmentDrivers.find((it) => it === text);
+  if (text !== undefined && !found) {
+    const known = attachmentDrivers.join(' or ');
+    throw new SwitchError('INVALID', `memswitch.driver: must be ${known}, got ${text}`);
+  }
+  return found;
 }
 
 function modeOf(text: string): AttachmentMode {
