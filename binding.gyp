@@ -223,6 +223,7 @@
             '-lrte_ethdev', '-lrte_mbuf', '-lrte_mempool', '-lrte_ring', '-lrte_net', '-lrte_kvargs', '-lrte_eal',
           ],
           'sources': [
+            'native/control/bond_members.cc',
             'native/control/buffers.cc',
             'native/control/device.cc',
             'native/control/devices.cc',
@@ -230,6 +231,7 @@
             'native/control/eal.cc',
             'native/control/interface.cc',
             'native/control/netns.cc',
+            'native/control/probe.cc',
             'native/ports/ethdev.cc',
             'native/ports/ethdev_copy.cc',
             'native/ports/ethdev_tx_queue.cc',

@@ -36,6 +36,12 @@ export interface EthdevOptions extends DeviceOptions {
   kind: 'ethdev';
   /** As DPDK takes them: a PCI address, or a virtual device's name and its arguments: `net_pcap0,iface=eth1`. */
   devargs: string;
+  /**
+   * Of a bonding device, and only of one: the 1 to 8 devices that it joins, each as devargs. They are no ports of their own, and
+   * those that are virtual are made, in the namespace of the port. Which of them frames take is the device's `mode`:
+   * `net_bonding0,mode=1` (active-backup). Default none.
+   */
+  members?: string[] | undefined;
 }
 
 const devargsError =
@@ -54,29 +60,51 @@ export const deviceFields = {
     .describe('Stations that frames are taken to, beside the device itself'),
 };
 
-const schema = z.strictObject({
-  kind: z.literal('ethdev'),
-  ...deviceFields,
-  devargs: z
-    .string({ error: devargsError })
-    .max(limits.devargs, { error: `must be at most ${limits.devargs} bytes` })
-    .regex(/^[A-Za-z0-9][\w:.-]*(,[\x21-\x7e]*)?$/, { error: devargsError })
-    .describe("The device, as DPDK's devargs"),
-});
+const devargs = z
+  .string({ error: devargsError })
+  .max(limits.devargs, { error: `must be at most ${limits.devargs} bytes` })
+  .regex(/^[A-Za-z0-9][\w:.-]*(,[\x21-\x7e]*)?$/, { error: devargsError });
+
+const membersError = 'must be a list of 1 to 8 devices';
+
+const schema = z
+  .strictObject({
+    kind: z.literal('ethdev'),
+    ...deviceFields,
+    devargs: devargs.describe("The device, as DPDK's devargs"),
+    members: z
+      .array(devargs, { error: membersError })
+      .min(1, { error: membersError })
+      .max(8, { error: membersError })
+      .optional()
+      .describe('The devices that a bonding device joins, as devargs'),
+  })
+  .superRefine(({ devargs, members }, context) => {
+    const bonds = devargs.startsWith('net_bonding');
+    const refuse = (path: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [path], message });
+    if (bonds !== (members !== undefined)) {
+      refuse('members', bonds ? 'must name what net_bonding joins' : 'are of net_bonding only');
+    }
+    // Its driver wants to send at least each 100 ms, also when there is nothing to send.
+    if (bonds && /,mode=4(,|$)/.test(devargs)) {
+      refuse('devargs', 'must have a mode other than 4 (LACP): 0 to 3, 5 or 6');
+    }
+  });
 
 /** Complete options of any device. */
-export type Device = Omit<z.output<typeof schema>, 'kind' | 'devargs'>;
+export type Device = Omit<z.output<typeof schema>, 'kind' | 'devargs' | 'members'>;
 
-/** A native port for the device that the devargs name; `below`: the kernel's interface under it, and its new address. */
+/** A native port for the device that the devargs name; `more`: the kernel's interface under it and its new address; what it joins. */
 export function deviceToNative(
   devargs: string,
   options: Device,
   bridge: number,
-  below: Partial<Pick<NativeDeviceOptions, 'interface' | 'makesInterface' | 'mac'>> = {},
+  more: Partial<Pick<NativeDeviceOptions, 'interface' | 'makesInterface' | 'mac' | 'members'>> = {},
 ) {
   const { macLimit, mtu, polling = '', queues, ringSize, netns = '', promiscuous } = options;
   const addresses = options.addresses.map(stationNumber);
-  const same = { interface: '', makesInterface: false, mac: 0n, ...below };
+  const rest = { interface: '', makesInterface: false, mac: 0n, members: [], ...more };
   const deviceMtu = mtu > limits.deviceMtu ? 0 : mtu;
   const ethdev = {
     devargs,
@@ -86,7 +114,7 @@ export function deviceToNative(
     mtu: deviceMtu,
     promiscuous,
     addresses,
-    ...same,
+    ...rest,
   };
   return { kind: 'ethdev', bridge, macLimit, mtu, polling, ethdev } satisfies NativeKindOptions;
 }
@@ -94,7 +122,13 @@ export function deviceToNative(
 export const ethdev = {
   name: 'ethdev' as const,
   schema: schema satisfies z.ZodType<unknown, EthdevOptions>,
-  toNative: (options, bridge) => deviceToNative(options.devargs, options, bridge),
+  toNative: ({ members = [], ...options }, bridge) =>
+    deviceToNative(options.devargs, options, bridge, { members }),
   identity: ({ devargs }) => `device ${devargs.split(',', 1)[0]}`,
-  show: ({ devargs, queues, ringSize }) => ({ devargs, queues, ringSize }),
+  show: ({ devargs, members, queues, ringSize }) => ({
+    devargs,
+    ...(members && { members: members.join(' ') }),
+    queues,
+    ringSize,
+  }),
 } satisfies PortKind<z.output<typeof schema>>;

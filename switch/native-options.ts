@@ -102,6 +102,8 @@ export interface NativeVxlanOptions {
 export interface NativeDeviceOptions {
   /** As DPDK takes them: a PCI address or a virtual device's name, and arguments after commas; at most `limits.devargs` bytes. */
   devargs: string;
+  /** Devargs of the devices that a bonding device joins. */
+  members: string[];
   /** Network namespace to open the device in: a name as of `ip netns`, a path, a process id; '' = our own. */
   netns: string;
   /** The kernel's interface under the device, set up with the address and the MTU; '' = none. At most 15 bytes. */

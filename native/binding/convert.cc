@@ -260,9 +260,18 @@ std::vector<uint64_t> addresses(const Napi::Array& list) {
   return numbers;
 }
 
+std::vector<std::string> texts(const Napi::Array& list, const char* name, size_t longest) {
+  std::vector<std::string> all;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    all.push_back(text(list.Get(i), name, longest));
+  }
+  return all;
+}
+
 DeviceOptions device_options(const Napi::Object& device) {
   return {
       .devargs = text(device.Get("devargs"), "devargs", kMaxDevargs),
+      .members = texts(device.Get("members").As<Napi::Array>(), "members", kMaxDevargs),
       .netns = text(device.Get("netns"), "netns", PATH_MAX),
       .interface = text(device.Get("interface"), "interface", IFNAMSIZ - 1),
       .makes_interface = boolean(device.Get("makesInterface"), "makesInterface"),

@@ -1,8 +1,6 @@
 #include "control/device.h"
 
-#include <rte_devargs.h>
 #include <rte_eal.h>
-#include <rte_errno.h>
 #include <rte_ether.h>
 #include <unistd.h>
 
@@ -26,12 +24,6 @@ constexpr uint32_t kOverhead = RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN;
 // against kBurst, a recording to memif: 1.22 times as many frames of 1,450 bytes, 1.05 of 114; with 32 1.18 and 1.00.
 constexpr uint32_t kReceived = 64;
 constexpr uint64_t kRssFields = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
-
-std::string name_in(const std::string& devargs) {
-  const std::string name = devargs.substr(0, devargs.find(','));
-  const std::string prefix = "pci:";
-  return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
-}
 
 uint64_t mac_number(const rte_ether_addr& address) {
   uint64_t number = 0;
@@ -57,12 +49,8 @@ bool Device::is_virtual() const {
   return !is_pci_address(name_);
 }
 
-// What the driver has logged says more than its number: many say -1, which reads as EPERM, to everything.
 Status Device::failed(const std::string& what, int error) const {
-  const std::string log = take_eal_log();
-  const bool forbidden = error == -EACCES || (error == -EPERM && ::geteuid() != 0);
-  return refuse(forbidden ? Code::kPermission : Code::kSystem,
-                what + " " + name_ + ": " + (log.empty() ? rte_strerror(-error) : log));
+  return driver_error(what, name_, error);
 }
 
 Status Device::open(const DeviceOptions& options, size_t workers) {
@@ -71,12 +59,13 @@ Status Device::open(const DeviceOptions& options, size_t workers) {
   interrupts_ = is_virtual();
   // The interface under it first, unless it comes of the device.
   using Step = Status (Device::*)();
-  constexpr std::array<Step, 2> kFound{&Device::open_interface, &Device::probe};
-  constexpr std::array<Step, 2> kMade{&Device::probe, &Device::open_interface};
+  constexpr std::array<Step, 2> kFound{&Device::open_interface, &Device::find};
+  constexpr std::array<Step, 2> kMade{&Device::find, &Device::open_interface};
   constexpr std::array<Step, 5> kThen{&Device::configure, &Device::fill_pool,
                                       &Device::set_up_queues, &Device::ask_for_interrupts,
                                       &Device::start};
   workers_ = workers;
+  const QuietSignals quiet;  // for all: a bonding device sets up its members' queues when it starts
   Status status;
   const auto take = [&](Step step) {
     static_cast<void>(take_eal_log());
@@ -107,29 +96,16 @@ Status Device::open_interface() {
   return status;
 }
 
-Status Device::probe() {
-  if (Status status = load_driver_of(name_); !status.ok()) {
+Status Device::find() {
+  if (Status status = members_.open(options_.members); !status.ok()) {
     return status;
   }
-  if (rte_eth_dev_get_port_by_name(name_.c_str(), &number_) == 0) {
-    return refuse(Code::kInUse, "another port has the device " + name_);
-  }
-  const QuietSignals quiet;
-  if (const int error = rte_dev_probe(options_.devargs.c_str()); error != 0) {
-    return failed("cannot open", error);
-  }
-  rte_dev_iterator iterator{};
-  number_ = RTE_MAX_ETHPORTS;
-  if (rte_eth_iterator_init(&iterator, options_.devargs.c_str()) == 0) {
-    number_ = rte_eth_iterator_next(&iterator);
-    rte_eth_iterator_cleanup(&iterator);
-  }
-  if (number_ == RTE_MAX_ETHPORTS && rte_eth_dev_get_port_by_name(name_.c_str(), &number_) != 0) {
-    return failed("no Ethernet port came of", -ENODEV);
-  }
-  const int error = rte_eth_dev_info_get(number_, &info_);
+  Probed found;
+  Status status = probe(options_.devargs + members_.arguments(), found);
+  number_ = found.number;
+  info_ = found.info;
   device_ = info_.device;
-  return error == 0 ? Status{} : failed("cannot ask", error);
+  return status;
 }
 
 Status Device::configure() {
@@ -194,7 +170,6 @@ Status Device::fill_pool() {
 }
 
 Status Device::set_up_queues() {
-  const QuietSignals quiet;
   for (uint16_t q = 0; q < rx_queues_; ++q) {
     if (const int error =
             rte_eth_rx_queue_setup(number_, q, rx_descriptors_, SOCKET_ID_ANY, nullptr, pool_);
@@ -391,6 +366,11 @@ void Device::listen(bool on) {
   ethdev(number_, RTE_ETH_EVENT_INTR_LSC, on_link, this);
   ethdev(number_, RTE_ETH_EVENT_INTR_RMV, on_removal, this);
   dev(rte_dev_name(device_), on_request, this);
+  // A member goes with all of them: only so is it let go when the kernel wants it back.
+  for (const Probed& member : members_.all()) {
+    ethdev(member.number, RTE_ETH_EVENT_INTR_RMV, on_removal, this);
+    dev(rte_dev_name(member.info.device), on_request, this);
+  }
 }
 
 DeviceState Device::state() {
@@ -480,6 +460,7 @@ uint64_t Device::give_back() {
     rte_dev_remove(device_);
     device_ = nullptr;
   }
+  members_.close();
   interface_.reset();
   if (pool_ != nullptr) {
     pools_.retire(std::exchange(pool_, nullptr));

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "control/bond_members.h"
 #include "control/buffers.h"
 #include "control/interface.h"
 #include "dataplane/vlan.h"
@@ -36,7 +37,7 @@ class Device final : public EthdevPort {
 
  private:
   Status open_interface();
-  Status probe();
+  Status find();
   Status configure();
   [[nodiscard]] bool checks_receive() const;
   Status fill_pool();
@@ -64,6 +65,7 @@ class Device final : public EthdevPort {
   const int alarm_fd_;
   DeviceOptions options_;
   std::string name_;
+  BondMembers members_;
   rte_device* device_ = nullptr;  // probed; null: closed
   uint16_t number_ = RTE_MAX_ETHPORTS;
   rte_eth_dev_info info_{};

@@ -24,7 +24,7 @@ class Dpdk {
 
 // The two halves must be of one build. Told by the number, which changes when a meaning above or in ports/ does, and by
 // the sizes of what both look into.
-inline constexpr uint32_t kDpdkContract = 3 << 24 ^ sizeof(DeviceOptions) << 18 ^
+inline constexpr uint32_t kDpdkContract = 4 << 24 ^ sizeof(DeviceOptions) << 18 ^
                                           sizeof(DeviceState) << 12 ^ sizeof(Port) << 8 ^
                                           sizeof(PortCounters) << 4 ^ sizeof(Burst);
 

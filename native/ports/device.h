@@ -17,6 +17,7 @@ class Vlans;
 struct DeviceOptions {
   // As DPDK takes them: a PCI address or a virtual device's name, and its arguments.
   std::string devargs{};
+  std::vector<std::string> members{};  // that a bonding device joins: each as devargs
   // Network namespace to open it in: a name as of `ip netns`, a path, a process id; '' is ours.
   std::string netns{};
   // Of the kernel, under the device: set up, with the MAC and MTU; '' for none.

@@ -216,6 +216,23 @@ describe.skipIf(why !== undefined)(`ethdev${why === undefined ? '' : `: ${why}`}
     expect(native.deviceBuffers()).toEqual({ pools: 0, used: 0 });
   });
 
+  test.each<[object, string]>([
+    [{ devargs: 'net_bonding0,mode=1' }, 'ports.p.members: must name what net_bonding joins'],
+    [{ devargs: 'net_null0', members: ['net_null1'] }, 'ports.p.members: are of net_bonding only'],
+    [{ devargs: 'net_bonding0', members: [] }, 'ports.p.members: must be a list of 1 to 8 devices'],
+    [
+      { devargs: 'net_bonding0,mode=4', members: ['net_null1'] },
+      'ports.p.devargs: must have a mode other than 4 (LACP)',
+    ],
+    [{ devargs: 'net_bonding0,mode=1', members: ['net_null1', 'net_nonesuch1'] }, 'net_nonesuch1'],
+  ])('a bond that cannot be is refused: %o', async (options, words) => {
+    await using sw = await Switch.start();
+    const port = { kind: 'ethdev', bridge: 'b', ...options } as PortOptions;
+    await expect(sw.addPort('p', port)).rejects.toThrow(words);
+    // A member that was opened before is free again.
+    await sw.addPort('p', { kind: 'ethdev', bridge: 'b', devargs: 'net_null1' });
+  });
+
   test('what fails says what, and leaves the switch as it was', async () => {
     await using sw = await Switch.start({ ports: { a: ethdev('net_null_a') } });
     const refusals: [string, object, string][] = [

@@ -194,6 +194,44 @@ describe.skipIf(why !== undefined)(`kernel${why === undefined ? '' : `: ${why}`}
     expect(sw.ports().map(({ name }) => name)).toEqual(['right', 'third']);
   });
 
+  test('a bond takes frames by turns, and goes away with its members', {
+    timeout: 60_000,
+  }, async () => {
+    const [left, right] = [new Namespace(), new Namespace()];
+    const [first, second] = [uniqueName('net_tap'), uniqueName('net_tap')];
+    const members = [`${first},iface=t1`, `${second},iface=t2`];
+    const bond: PortOptions = {
+      ...{ kind: 'ethdev', bridge: 'blue', netns: right.name, members },
+      devargs: `${uniqueName('net_bonding')},mode=0`,
+    };
+    await using sw = await Switch.start({
+      ports: { left: kernel('tap', 'eth0', { netns: left.name }), bond },
+    });
+    expect(sw.port('bond').options).toMatchObject({ members: members.join(' ') });
+    left.address('eth0', here);
+    right.exec('ip', 'link', 'add', 'both', 'type', 'bridge');
+    for (const end of ['t1', 't2']) {
+      right.exec('ip', 'link', 'set', end, 'master', 'both', 'up');
+      // What comes by one must not go back by the other.
+      right.exec('ip', 'link', 'set', end, 'type', 'bridge_slave', 'isolated', 'on');
+    }
+    right.address('both', there);
+    await until('the link', () => sw.port('bond').link === 'up');
+    await until('a way', () => left.reaches(there));
+    expect(left.ping(there, 200)).toBe(200);
+    for (const end of ['t1', 't2']) {
+      const received = right.exec('cat', `/sys/class/net/${end}/statistics/rx_packets`);
+      expect(Number(received)).toBeGreaterThanOrEqual(100);
+    }
+    await expect(
+      sw.addPort('again', { ...bond, devargs: uniqueName('net_bonding') }),
+    ).rejects.toThrow(`another port has the device ${first}`);
+    await sw.removePort('bond');
+    expect(right.exec('ip', '-br', 'link')).not.toMatch(/t1|t2/);
+    await sw.addPort('bond', bond);
+    expect(right.exec('ip', '-br', 'link')).toMatch(/t1.*\n.*t2/);
+  });
+
   test('mistakes are told in words', async () => {
     await using sw = await Switch.start();
     const refusals: [PortOptions, string][] = [

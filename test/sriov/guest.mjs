@@ -200,6 +200,35 @@ if (process.argv[2] === 'crash') {
     await sw.close();
     await until('virtio-pci', () => driverOf('0000:01:00.1') === 'virtio-pci', 5);
   });
+
+  check('a bond of functions goes on over the other when one is cut', async () => {
+    const members = ['0000:01:00.1', '0000:01:00.2'];
+    for (const member of members) {
+      writeFileSync(`/sys/bus/pci/devices/${member}/driver_override`, 'vfio-pci');
+      writeFileSync(`/sys/bus/pci/devices/${member}/driver/unbind`, member);
+      writeFileSync('/sys/bus/pci/drivers_probe', member);
+    }
+    run('ip', 'addr', 'add', '10.0.0.1/24', 'dev', card);
+    run('ip', 'link', 'set', card, 'up');
+    const devargs = `net_bonding0,mode=1,primary=${members[0]}`;
+    const bond = { kind: 'ethdev', bridge: 'left', devargs, members };
+    await withSwitch({ ports: { left: left.options, bond } }, async (sw) => {
+      left.start();
+      // All are plugged in one hub, so what one member sends to everybody the other hears.
+      await sw.addStaticMac('left', mac('20'), 'left');
+      await until('the link', () => sw.port('bond').link === 'up');
+      assert(ping('left', '10.0.0.1') === 20, 'left to the card by the first');
+      monitor('set_link vf0 off');
+      await delay(1000);
+      assert(ping('left', '10.0.0.1') === 20, 'left to the card by the second');
+      assert(sw.port('bond').link === 'up', 'the bond is down');
+      monitor('set_link vf1 off');
+      await until('both are down', () => sw.port('bond').link === 'down');
+      monitor('set_link vf1 on');
+      await until('one is up', () => sw.port('bond').link === 'up');
+      assert(ping('left', '10.0.0.1') === 20, 'left to the card by the second again');
+    });
+  });
   await main();
 } else {
   const [left, right] = [host('left', '10', '10.0.0.10'), host('right', '11', '10.0.0.11')];

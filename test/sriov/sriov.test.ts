@@ -77,6 +77,7 @@ describe.skipIf(why !== undefined)(`virtio${why === undefined ? '' : `: ${why}`}
     'an idle worker sleeps until an interrupt of a function: nothing lost',
     'a link that goes down and up is told by its interrupt',
     'closing gives the functions back',
+    'a bond of functions goes on over the other when one is cut',
   ])('%s', (name) => {
     expect(results.get(name)).toBe('ok');
   });
