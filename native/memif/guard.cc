@@ -51,8 +51,12 @@ void on_bus_error(int signal, siginfo_t* info, void*) {
   }
   void* base = reinterpret_cast<void*>(place->base.load(std::memory_order_relaxed));
   // All of it: what is left of the file may go as well, and one fault a region is enough.
-  ::mmap(base, place->size.load(std::memory_order_relaxed), PROT_READ | PROT_WRITE,
-         MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (::mmap(base, place->size.load(std::memory_order_relaxed), PROT_READ | PROT_WRITE,
+             MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED) {
+    // The access is repeated and ends the process: without this it would fault here for ever.
+    ::sigaction(SIGBUS, &before, nullptr);
+    return;
+  }
   place->lost.store(true, std::memory_order_release);
   losses_so_far.fetch_add(1, std::memory_order_release);
 }
