@@ -34,13 +34,17 @@ const char* code_name(Code code) {
   return "SYSTEM";
 }
 
+Napi::Error refusal(Napi::Env env, const Status& status) {
+  Napi::Error error = Napi::Error::New(env, status.message);
+  error.Set("code", code_name(status.code));
+  return error;
+}
+
 }  // namespace
 
 void check(Napi::Env env, const Status& status) {
   if (!status.ok()) {
-    Napi::Error error = Napi::Error::New(env, status.message);
-    error.Set("code", code_name(status.code));
-    throw error;
+    throw refusal(env, status);
   }
 }
 
@@ -53,6 +57,10 @@ int64_t number(const Napi::Value& value, const char* name, int64_t low, int64_t 
                                                 std::to_string(high));
   }
   return static_cast<int64_t>(given);
+}
+
+PortId port_number(const Napi::Value& value) {
+  return static_cast<PortId>(number(value, "port", 1, kMaxPorts - 1));
 }
 
 std::string text(const Napi::Value& value, const char* name, size_t longest) {

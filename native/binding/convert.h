@@ -20,6 +20,7 @@ void check(Napi::Env env, const Status& status);
 int64_t number(const Napi::Value& value, const char* name, int64_t low, int64_t high);
 std::string text(const Napi::Value& value, const char* name, size_t longest);
 bool boolean(const Napi::Value& value, const char* name);
+PortId port_number(const Napi::Value& value);
 
 // A bigint: mac_of_number().
 Mac mac(const Napi::Value& value);

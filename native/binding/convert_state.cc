@@ -153,7 +153,10 @@ Napi::Object limits(Napi::Env env) {
 }
 
 Napi::Object layout(Napi::Env env) {
-  const auto index = [](size_t offset) { return static_cast<double>(offset / sizeof(Counter)); };
+  const auto index = [](size_t offset) {
+    const size_t place = offset / sizeof(Counter);
+    return static_cast<double>(place);
+  };
   Napi::Object object = Napi::Object::New(env);
   object.Set("portStride", static_cast<double>(kPortStride));
   object.Set("rxFrames", index(offsetof(PortCounters, rx_frames)));

@@ -80,7 +80,7 @@ void EndpointObject::end() {
 void EndpointObject::tell(Event event) {
   auto told = std::make_unique<Event>(std::move(event));
   if (tell_.NonBlockingCall(told.get(), call_back) == napi_ok) {
-    told.release();
+    static_cast<void>(told.release());  // call_back's from here
   }
 }
 
@@ -112,7 +112,7 @@ void EndpointObject::call_back(Napi::Env env, Napi::Function callback, Event* ra
         auto external = Napi::External<Held>::New(env, held.get(), [](Napi::BasicEnv, Held* last) {
           std::unique_ptr<Held>{last}.reset();
         });
-        held.release();
+        static_cast<void>(held.release());  // the external's from here
         callback.Call({Napi::String::New(env, "up"), external});
         break;
       }

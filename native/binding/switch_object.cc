@@ -13,10 +13,6 @@ uint16_t bridge_number(const Napi::Value& value) {
   return static_cast<uint16_t>(number(value, "bridge", 1, kMaxBridges));
 }
 
-PortId port_number(const Napi::Value& value) {
-  return static_cast<PortId>(number(value, "port", 1, kMaxPorts - 1));
-}
-
 // VLAN 0: none, or all.
 Mac mac_in_vlan(const Napi::Value& address, const Napi::Value& vlan) {
   return with_vlan(mac(address), static_cast<uint16_t>(number(vlan, "vlan", 0, kMaxVlan)));
@@ -116,7 +112,7 @@ SwitchObject::SwitchObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   switch_ = std::make_shared<Switch>(workers, [tell = tell_](Event event) {
     auto told = std::make_unique<Event>(std::move(event));
     if (tell.NonBlockingCall(told.get(), call_back) == napi_ok) {
-      told.release();
+      static_cast<void>(told.release());  // call_back's from here
     }
   });
   shared_->control = switch_;

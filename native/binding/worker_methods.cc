@@ -10,10 +10,6 @@ uint16_t worker_number(const Napi::Value& value) {
   return static_cast<uint16_t>(number(value, "worker", 0, kMaxWorkers - 1));
 }
 
-PortId port_number(const Napi::Value& value) {
-  return static_cast<PortId>(number(value, "port", 1, kMaxPorts - 1));
-}
-
 const char* name_of(Polling polling) {
   return polling == Polling::kBusy        ? "busy"
          : polling == Polling::kInterrupt ? "interrupt"

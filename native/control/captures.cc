@@ -142,7 +142,7 @@ std::vector<PortId> Captures::remove(uint32_t id) {
   const CaptureStatus last = found->second.reader->status();
   gone_.frames += last.frames;
   gone_.lost += last.lost;
-  const std::vector<PortId> ports(found->second.ports.begin(), found->second.ports.end());
+  std::vector<PortId> ports(found->second.ports.begin(), found->second.ports.end());
   entries_.erase(found);
   return ports;
 }

@@ -24,7 +24,7 @@ Status broken(const std::string& what) {
   return refuse(Code::kSystem, "handover: " + what);
 }
 
-UniqueFd new_socket() {
+UniqueFd waiting_socket() {
   return UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
 }
 
@@ -173,7 +173,7 @@ Status take_handed(const HandedItem& item, UniqueFd fd, Handover& handover) {
 
 Status await_handover(const std::string& socket, UniqueFd& listener) {
   const memif::Address address(socket);
-  listener = new_socket();
+  listener = waiting_socket();
   if (!listener || ::bind(listener.get(), address.get(), address.length) != 0 ||
       ::chmod(socket.c_str(), 0600) != 0 || ::listen(listener.get(), 1) != 0) {
     return system_error("handover: " + socket);
@@ -214,7 +214,7 @@ Status receive_handover(const UniqueFd& listener, Handover& handover) {
 
 Status reach_heir(const std::string& socket, UniqueFd& heir) {
   const memif::Address address(socket);
-  heir = new_socket();
+  heir = waiting_socket();
   if (!heir || ::connect(heir.get(), address.get(), address.length) != 0) {
     return system_error("handover: " + socket);
   }

@@ -94,7 +94,7 @@ Status MemifServer::own_socket(Listener& listener) {
   listener.inode = status.st_ino;
   if (::lchown(path, listener.file.owner, listener.file.group) != 0 ||
       ::chmod(path, listener.file.mode) != 0) {
-    const Status failed = system_error("owner and mode of " + listener.address);
+    Status failed = system_error("owner and mode of " + listener.address);
     unlink_socket(listener.address, listener.device, listener.inode);
     return failed;
   }

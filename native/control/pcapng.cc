@@ -16,7 +16,7 @@ constexpr uint32_t kStatistics = 5;
 constexpr uint32_t kEnhancedPacket = 6;
 
 constexpr uint32_t kByteOrder = 0x1a2b3c4d;
-constexpr uint16_t kEthernet = 1;  // LINKTYPE_ETHERNET
+constexpr uint16_t kLinkTypeEthernet = 1;  // LINKTYPE_ETHERNET
 
 constexpr uint16_t kEndOfOptions = 0;
 constexpr uint16_t kComment = 1;
@@ -117,7 +117,7 @@ void PcapngWriter::begin(std::vector<std::byte>& to) const {
   }
   for (const Interface& one : interfaces_) {
     Block block(to, kInterface);
-    block.put(kEthernet);
+    block.put(kLinkTypeEthernet);
     block.put(uint16_t{0});
     block.put(section_.snaplen);
     block.option(kInterfaceName, one.name);

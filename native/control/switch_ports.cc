@@ -253,6 +253,7 @@ Status Switch::remove_port(PortId id) {
 
 // After its link has gone: out of everybody's sight, then out of the tables, then its number is free again.
 void Switch::forget_port(PortId id, const std::shared_ptr<Bridge>& bridge) {
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `bridge` is of a record that goes
   const std::shared_ptr<Bridge> home = bridge;
   devices_.forget(id);
   auto gone = std::make_shared<Record>(std::move(ports_.at(id)));

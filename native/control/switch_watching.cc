@@ -32,7 +32,7 @@ Status Switch::add_capture(const CaptureOptions& options, uint32_t& id) {
       return status;
     }
   }
-  const Status status = captures_.add(options, static_cast<uint16_t>(workers_.size()), id);
+  Status status = captures_.add(options, static_cast<uint16_t>(workers_.size()), id);
   if (status.ok()) {
     for (const CaptureOptions::Interface& one : options.ports) {
       watch_port(one.port);

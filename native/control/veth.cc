@@ -147,7 +147,7 @@ Status open_tap_file(const std::string& name, UniqueFd& fd) {
     return system_error("make the device file " + node);
   }
   fd.reset(::open(node.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
-  const Status status = fd ? Status{} : system_error("open the device file " + node);
+  Status status = fd ? Status{} : system_error("open the device file " + node);
   ::unlink(node.c_str());
   return status;
 }

@@ -39,8 +39,10 @@ std::vector<Option> sender_options(const VtepOptions& options) {
   std::vector<Option> list{
       {level, ipv4 ? IP_TTL : IPV6_UNICAST_HOPS, options.ttl},
       {level, ipv4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
+       // NOLINTBEGIN(bugprone-branch-clone): both families have the same values, by chance
        options.dont_fragment ? (ipv4 ? IP_PMTUDISC_DO : IPV6_PMTUDISC_DO)
                              : (ipv4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT)},
+      // NOLINTEND(bugprone-branch-clone)
   };
   if (options.dscp >= 0) {
     list.push_back({level, ipv4 ? IP_TOS : IPV6_TCLASS, options.dscp << 2});

@@ -4,14 +4,12 @@
 #include <cstring>
 
 #include "dataplane/fate.h"
+#include "dataplane/headers.h"
 #include "dataplane/worker.h"
 
 namespace memswitch {
 
 namespace {
-
-constexpr uint16_t kEtherIpv4 = 0x0800;
-constexpr uint16_t kEtherIpv6 = 0x86dd;
 
 uint16_t ether_type(const std::byte* header) {
   return static_cast<uint16_t>(std::to_integer<unsigned>(header[12]) << 8 |

@@ -75,7 +75,7 @@ void MemifLink::look_for_losses() {
 
 namespace {
 
-constexpr auto kAll = [] {
+constexpr auto kWholeBurst = [] {
   std::array<uint8_t, kBurst> indexes{};
   std::iota(indexes.begin(), indexes.end(), uint8_t{0});
   return indexes;
@@ -100,7 +100,7 @@ void MemifLink::transmit(Burst& burst, std::span<const uint8_t> which, PortCount
   const uint8_t* indexes = which.data();
   if (queue.ip) [[unlikely]] {
     frames = &queue.ip->strip_headers(burst, which, counters);
-    indexes = kAll.data();
+    indexes = kWholeBurst.data();
   }
   const auto count = static_cast<uint16_t>(which.size());
   const memif::Transmitted sent = memif::transmit(queue.ring, regions_, *frames, indexes, count);

@@ -13,7 +13,7 @@ using namespace memswitch;
 
 namespace {
 
-class Silent final : public Port {
+class Crashing final : public Port {
  public:
   using Port::Port;
   void transmit(Burst&, std::span<const uint8_t>, uint16_t, PortCounters&) override {}
@@ -42,7 +42,7 @@ class Poison final : public RxQueue {
   Shared shared;
   std::vector<PortCounters> counters(kMaxPorts);
   WorkerCounters own;
-  Silent port(7, nullptr, 0);
+  Crashing port(7, nullptr, 0);
   Poison queue(port, signal);
   Worker worker(0, shared, counters.data(), own);
   const Plan plan{.slots = {&queue}};

@@ -15,7 +15,7 @@ namespace {
 
 using Address = std::array<uint8_t, 16>;
 
-constexpr Address kOurs{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5};
+constexpr Address kOwn{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5};
 constexpr Address kLocal{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5};
 constexpr Address kTheirs{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6};
 constexpr Address kNobody{};
@@ -41,7 +41,7 @@ class Packet {
   Bytes bytes;
 };
 
-Packet ethernet(uint16_t type, std::vector<uint32_t> tags = {}) {
+Packet ethernet(uint16_t type, const std::vector<uint32_t>& tags = {}) {
   Packet packet;
   packet.station(9).station(1);
   for (const uint32_t tag : tags) {
@@ -50,12 +50,12 @@ Packet ethernet(uint16_t type, std::vector<uint32_t> tags = {}) {
   return packet.number(type, 2);
 }
 
-constexpr uint32_t kCustomer = 0x8100'0064;
-constexpr uint32_t kService = 0x88a8'0064;
+constexpr uint32_t kCustomerVlan = 0x8100'0064;
+constexpr uint32_t kServiceVlan = 0x88a8'0064;
 
-Packet arp(uint16_t operation, uint8_t sender, uint32_t address, std::vector<uint32_t> tags = {},
-           uint16_t type = 0x0806) {
-  return ethernet(type, std::move(tags))
+Packet arp(uint16_t operation, uint8_t sender, uint32_t address,
+           const std::vector<uint32_t>& tags = {}, uint16_t type = 0x0806) {
+  return ethernet(type, tags)
       .number(0x0001'0800'0604, 6)
       .number(operation, 2)
       .station(sender)
@@ -63,8 +63,8 @@ Packet arp(uint16_t operation, uint8_t sender, uint32_t address, std::vector<uin
       .fill(10);
 }
 
-Packet ipv4(uint32_t source, uint8_t protocol = 17, std::vector<uint32_t> tags = {}) {
-  return ethernet(0x0800, std::move(tags))
+Packet ipv4(uint32_t source, uint8_t protocol = 17, const std::vector<uint32_t>& tags = {}) {
+  return ethernet(0x0800, tags)
       .number(0x4500'0020, 4)
       .number(0, 4)
       .number(64, 1)
@@ -78,8 +78,9 @@ Packet dhcp() {
   return ipv4(0).number(68, 2).number(67, 2).fill(240);
 }
 
-Packet ipv6(const Address& source, uint8_t next, size_t payload, std::vector<uint32_t> tags = {}) {
-  return ethernet(0x86dd, std::move(tags))
+Packet ipv6(const Address& source, uint8_t next, size_t payload,
+            const std::vector<uint32_t>& tags = {}) {
+  return ethernet(0x86dd, tags)
       .number(0x6000'0000, 4)
       .number(payload, 2)
       .number(next, 1)
@@ -90,9 +91,9 @@ Packet ipv6(const Address& source, uint8_t next, size_t payload, std::vector<uin
 
 // A solicitation (135) or advertisement (136) about `target`, with the sender's address in an option.
 Packet discovery(uint8_t type, const Address& source, const Address& target, int station,
-                 std::vector<uint32_t> tags = {}) {
+                 const std::vector<uint32_t>& tags = {}) {
   const bool option = station >= 0;
-  Packet packet = ipv6(source, 58, option ? 32 : 24, std::move(tags));
+  Packet packet = ipv6(source, 58, option ? 32 : 24, tags);
   packet.number(type, 1).fill(7).address(target);
   if (option) {
     packet.number(type == 136 ? 2 : 1, 1).number(1, 1).station(static_cast<uint8_t>(station));
@@ -100,13 +101,13 @@ Packet discovery(uint8_t type, const Address& source, const Address& target, int
   return packet;
 }
 
-Packet extended(uint8_t extension, const Address& source = kOurs) {
+Packet extended(uint8_t extension, const Address& source = kOwn) {
   return ipv6(source, extension, 40).number(58, 1).fill(7).number(136, 1).fill(31);
 }
 
 // Behind an authentication header (RFC 4302) of 24 bytes, whose length is in words of four, less two.
 Packet authenticated(const Address& target) {
-  return ipv6(kOurs, 51, 48)
+  return ipv6(kOwn, 51, 48)
       .number(58, 1)
       .number(4, 1)
       .fill(22)
@@ -117,7 +118,7 @@ Packet authenticated(const Address& target) {
 
 // A first fragment, or a later one, of what follows.
 Packet fragment(uint16_t offset, uint8_t protocol, uint8_t first_byte) {
-  return ipv6(kOurs, 44, 1000)
+  return ipv6(kOwn, 44, 1000)
       .number(protocol, 1)
       .number(0, 1)
       .number(offset, 2)
@@ -172,10 +173,11 @@ std::vector<Case> cases() {
       {"IPv4 of our prefix, its last", ipv4(kNet4 + 255), kFine},
       {"IPv4 behind our prefix", ipv4(kNet4 + 256), kIp},
       {"IPv4 before our prefix", ipv4(kNet4 - 1), kIp},
-      {"IPv4 behind one tag", ipv4(kTheirs4, 17, {kCustomer}), kIp},
-      {"IPv4 of ours behind two tags", ipv4(kOurs4, 17, {kService, kCustomer}), kFine},
-      {"IPv4 behind two tags", ipv4(kTheirs4, 17, {kService, kCustomer}), kIp},
-      {"IPv4 behind three tags", ipv4(kOurs4, 17, {kService, kCustomer, kCustomer}), kIp},
+      {"IPv4 behind one tag", ipv4(kTheirs4, 17, {kCustomerVlan}), kIp},
+      {"IPv4 of ours behind two tags", ipv4(kOurs4, 17, {kServiceVlan, kCustomerVlan}), kFine},
+      {"IPv4 behind two tags", ipv4(kTheirs4, 17, {kServiceVlan, kCustomerVlan}), kIp},
+      {"IPv4 behind three tags", ipv4(kOurs4, 17, {kServiceVlan, kCustomerVlan, kCustomerVlan}),
+       kIp},
       {"IPv4 that ends early", cut(ipv4(kOurs4), 33), kIp},
       {"IPv4 of another version", changed(ipv4(kOurs4), 14, 0x55), kIp},
       {"DHCP from nobody", dhcp(), kFine},
@@ -190,59 +192,59 @@ std::vector<Case> cases() {
       {"an ARP answer with another's address", arp(2, 7, kOurs4), kMac},
       {"an ARP probe", arp(1, 1, 0), kFine},
       {"an ARP answer from nobody", arp(2, 1, 0), kIp},
-      {"ARP behind two tags", arp(2, 1, kTheirs4, {kService, kCustomer}), kIp},
-      {"ARP of ours behind two tags", arp(2, 1, kOurs4, {kService, kCustomer}), kFine},
+      {"ARP behind two tags", arp(2, 1, kTheirs4, {kServiceVlan, kCustomerVlan}), kIp},
+      {"ARP of ours behind two tags", arp(2, 1, kOurs4, {kServiceVlan, kCustomerVlan}), kFine},
       {"ARP that ends early", cut(arp(1, 1, kOurs4), 41), kIp},
       {"ARP of long addresses", changed(arp(1, 1, kOurs4), 18, 8), kIp},
       {"reverse ARP", arp(3, 1, 0, {}, 0x8035), kFine},
       {"reverse ARP of another", arp(3, 7, 0, {}, 0x8035), kMac},
-      {"IPv6 of ours", ipv6(kOurs, 6, 20).fill(20), kFine},
+      {"IPv6 of ours", ipv6(kOwn, 6, 20).fill(20), kFine},
       {"IPv6 of our link", ipv6(kLocal, 17, 20).fill(20), kFine},
       {"IPv6 of another", ipv6(kTheirs, 6, 20).fill(20), kIp},
       {"IPv6 from nobody", ipv6(kNobody, 17, 20).fill(20), kIp},
-      {"IPv6 that ends early", cut(ipv6(kOurs, 6, 0), 53), kIp},
-      {"IPv6 of another version", changed(ipv6(kOurs, 6, 20).fill(20), 14, 0x40), kIp},
-      {"an echo", ipv6(kOurs, 58, 20).number(128, 1).fill(19), kFine},
+      {"IPv6 that ends early", cut(ipv6(kOwn, 6, 0), 53), kIp},
+      {"IPv6 of another version", changed(ipv6(kOwn, 6, 20).fill(20), 14, 0x40), kIp},
+      {"an echo", ipv6(kOwn, 58, 20).number(128, 1).fill(19), kFine},
       {"an echo from nobody", ipv6(kNobody, 58, 20).number(128, 1).fill(19), kIp},
-      {"ICMPv6 of no bytes", ipv6(kOurs, 58, 0), kIp},
-      {"a solicitation", discovery(135, kOurs, kTheirs, 1), kFine},
-      {"a solicitation with another's address", discovery(135, kOurs, kTheirs, 7), kMac},
-      {"duplicate address detection", discovery(135, kNobody, kOurs, -1), kFine},
+      {"ICMPv6 of no bytes", ipv6(kOwn, 58, 0), kIp},
+      {"a solicitation", discovery(135, kOwn, kTheirs, 1), kFine},
+      {"a solicitation with another's address", discovery(135, kOwn, kTheirs, 7), kMac},
+      {"duplicate address detection", discovery(135, kNobody, kOwn, -1), kFine},
       {"detection of another's", discovery(135, kNobody, kTheirs, -1), kIp},
-      {"an advertisement", discovery(136, kOurs, kOurs, 1), kFine},
-      {"an advertisement for another", discovery(136, kOurs, kTheirs, 1), kIp},
-      {"an advertisement with another's address", discovery(136, kOurs, kOurs, 7), kMac},
+      {"an advertisement", discovery(136, kOwn, kOwn, 1), kFine},
+      {"an advertisement for another", discovery(136, kOwn, kTheirs, 1), kIp},
+      {"an advertisement with another's address", discovery(136, kOwn, kOwn, 7), kMac},
       {"an advertisement with an option that is not about its sender",
-       changed(discovery(136, kOurs, kOurs, 7), 78, 1), kFine},
-      {"an advertisement without an address", discovery(136, kOurs, kOurs, -1), kFine},
-      {"an advertisement from nobody", discovery(136, kNobody, kOurs, 1), kIp},
-      {"an advertisement behind two tags", discovery(136, kOurs, kTheirs, 1, {kService, kCustomer}),
-       kIp},
-      {"an advertisement that ends early", cut(discovery(136, kOurs, kOurs, 1), 80), kIp},
-      {"an option of no bytes", changed(discovery(136, kOurs, kOurs, 1), 79, 0), kIp},
+       changed(discovery(136, kOwn, kOwn, 7), 78, 1), kFine},
+      {"an advertisement without an address", discovery(136, kOwn, kOwn, -1), kFine},
+      {"an advertisement from nobody", discovery(136, kNobody, kOwn, 1), kIp},
+      {"an advertisement behind two tags",
+       discovery(136, kOwn, kTheirs, 1, {kServiceVlan, kCustomerVlan}), kIp},
+      {"an advertisement that ends early", cut(discovery(136, kOwn, kOwn, 1), 80), kIp},
+      {"an option of no bytes", changed(discovery(136, kOwn, kOwn, 1), 79, 0), kIp},
       {"a router solicitation from nobody", ipv6(kNobody, 58, 8).number(133, 1).fill(7), kFine},
-      {"a router advertisement", ipv6(kOurs, 58, 16).number(134, 1).fill(15), kFine},
+      {"a router advertisement", ipv6(kOwn, 58, 16).number(134, 1).fill(15), kFine},
       {"a report of groups",
        ipv6(kNobody, 0, 28).number(58, 1).number(0, 1).fill(6).number(143, 1).fill(19), kFine},
       {"an advertisement behind a destination header", extended(60), kIp},
       {"an advertisement behind a hop-by-hop header", extended(0), kIp},
       {"an advertisement behind a routing header", extended(43), kIp},
       {"an advertisement behind an authentication header", authenticated(kTheirs), kIp},
-      {"one of ours behind an authentication header", authenticated(kOurs), kIp},
+      {"one of ours behind an authentication header", authenticated(kOwn), kIp},
       {"one of ours behind a destination header",
-       ipv6(kOurs, 60, 32).number(58, 1).fill(7).number(136, 1).fill(7).address(kOurs), kIp},
+       ipv6(kOwn, 60, 32).number(58, 1).fill(7).number(136, 1).fill(7).address(kOwn), kIp},
       {"an advertisement in a first fragment", fragment(1, 58, 136), kIp},
       {"an advertisement in the only fragment", fragment(0, 58, 136), kIp},
       {"a large echo in fragments", fragment(1, 58, 128), kFine},
       {"a later fragment", fragment(8, 58, 136), kFine},
       {"UDP in fragments", fragment(1, 17, 0), kFine},
-      {"headers without end", ipv6(kOurs, 60, 1000).number(60, 1).number(255, 1).fill(998), kIp},
-      {"headers that end the frame", ipv6(kOurs, 60, 8).number(60, 1).fill(7), kIp},
+      {"headers without end", ipv6(kOwn, 60, 1000).number(60, 1).number(255, 1).fill(998), kIp},
+      {"headers that end the frame", ipv6(kOwn, 60, 8).number(60, 1).fill(7), kIp},
       {"SNAP", ethernet(0x0024).number(0xaaaa'0300'0000'0800, 8).fill(28), kIp},
       {"spanning tree", ethernet(0x0026).number(0x4242'0300, 4).fill(34), kFine},
       {"another protocol", ethernet(0x88b5).fill(46), kFine},
       {"only a header", ethernet(0x88b5), kFine},
-      {"a tag and no more", cut(ipv4(kOurs4, 17, {kCustomer}), 17), kIp},
+      {"a tag and no more", cut(ipv4(kOurs4, 17, {kCustomerVlan}), 17), kIp},
   };
 }
 

@@ -8,7 +8,7 @@ using namespace memswitch::test;
 namespace {
 
 // What an enhanced packet block says.
-struct Packet {
+struct Captured {
   uint32_t interface;
   uint32_t length;
   Bytes data;
@@ -17,8 +17,8 @@ struct Packet {
 };
 
 // A whole stream, read as the specification has it.
-std::vector<Packet> packets(const std::vector<std::byte>& stream) {
-  std::vector<Packet> found;
+std::vector<Captured> packets(const std::vector<std::byte>& stream) {
+  std::vector<Captured> found;
   const auto word = [&](size_t at) {
     uint32_t value = 0;
     EXPECT(at + sizeof value <= stream.size());
@@ -32,7 +32,7 @@ std::vector<Packet> packets(const std::vector<std::byte>& stream) {
     }
     const uint32_t captured = word(at + 20);
     const auto* data = reinterpret_cast<const uint8_t*>(stream.data()) + at + 28;
-    Packet packet{
+    Captured packet{
         .interface = word(at + 8), .length = word(at + 24), .data = Bytes(data, data + captured)};
     size_t option = at + 28 + (captured + 3) / 4 * 4;
     while ((word(option) & 0xffff) != 0) {
@@ -53,8 +53,8 @@ std::vector<Packet> packets(const std::vector<std::byte>& stream) {
 constexpr uint32_t kIn = 1;
 constexpr uint32_t kOut = 2;
 
-struct Pair {
-  explicit Pair(size_t workers = 1) : fixture(workers) {
+struct WatchedPair {
+  explicit WatchedPair(size_t workers = 1) : fixture(workers) {
     for (const char* name : {"a", "b"}) {
       ports.push_back(fixture.add_port(name));
       stations.push_back(std::make_unique<Station>(fixture.socket(name)));
@@ -73,7 +73,7 @@ struct Pair {
   }
 
   // So many packets, waited for.
-  std::vector<Packet> captured(size_t count) {
+  std::vector<Captured> captured(size_t count) {
     const std::shared_ptr<CaptureReader> reader = fixture.sw.capture(id);
     EXPECT_SOON((reader->read(stream, 1 << 24), packets(stream).size() >= count));
     return packets(stream);
@@ -96,10 +96,10 @@ struct Pair {
 }  // namespace
 
 TEST("a capture sees what comes in and what leaves, whole and in order") {
-  Pair pair;
+  WatchedPair pair;
   pair.start();
   pair.exchange();
-  const std::vector<Packet> seen = pair.captured(2);
+  const std::vector<Captured> seen = pair.captured(2);
   EXPECT_EQ(seen.size(), 2);
   EXPECT(seen[0].data == frame(2, 1, 100));
   EXPECT_EQ(seen[0].flags & 3, kIn);
@@ -109,7 +109,7 @@ TEST("a capture sees what comes in and what leaves, whole and in order") {
 }
 
 TEST("direction, snap length, filter and count choose what is captured") {
-  Pair pair;
+  WatchedPair pair;
   CaptureOptions options;
   options.tx = false;
   options.snaplen = 20;
@@ -125,7 +125,7 @@ TEST("direction, snap length, filter and count choose what is captured") {
   for (int i = 0; i < 5; ++i) {
     pair[1].expect_frame();
   }
-  const std::vector<Packet> seen = pair.captured(2);
+  const std::vector<Captured> seen = pair.captured(2);
   EXPECT_EQ(seen.size(), 2);
   EXPECT_EQ(seen[0].length, 100);
   EXPECT_EQ(seen[0].data.size(), 20);
@@ -136,7 +136,7 @@ TEST("direction, snap length, filter and count choose what is captured") {
 }
 
 TEST("a dropped frame says why: on its way in, and on its way out") {
-  Pair pair;
+  WatchedPair pair;
   pair.start();
   pair.exchange();
   EXPECT(pair[0].send(frame(1, 0xff)));  // a source that nobody can have
@@ -145,7 +145,7 @@ TEST("a dropped frame says why: on its way in, and on its way out") {
   for (size_t sent = 0; sent < ring + 10;) {
     sent += pair[1].send(frame(1, 2)) ? 1 : 0;
   }
-  const std::vector<Packet> seen = pair.captured(4 + ring + 10);
+  const std::vector<Captured> seen = pair.captured(4 + ring + 10);
   EXPECT(seen[2].comment.starts_with("dropped: bad_source. "));
   EXPECT_EQ(seen[2].flags & 3, kIn);
   EXPECT(seen[3].comment.starts_with("dropped: same_port. "));
@@ -161,7 +161,7 @@ TEST("a dropped frame says why: on its way in, and on its way out") {
 }
 
 TEST("a capture of drops sees nothing else") {
-  Pair pair;
+  WatchedPair pair;
   CaptureOptions options;
   options.only_drops = true;
   pair.start(options);
@@ -173,15 +173,15 @@ TEST("a capture of drops sees nothing else") {
   }
   EXPECT_SOON(pair.fixture.count(pair.ports[1], &PortCounters::rx_frames) == ring + 11);
   const uint64_t full = pair.fixture.drops(pair.ports[0], Drop::kRingFull);
-  const std::vector<Packet> seen = pair.captured(1 + full);
+  const std::vector<Captured> seen = pair.captured(1 + full);
   EXPECT_EQ(seen.size(), 1 + full);
-  for (const Packet& packet : seen) {
+  for (const Captured& packet : seen) {
     EXPECT(packet.comment.starts_with("dropped: "));
   }
 }
 
 TEST("frames that a full ring has no room for are counted, and go on their way") {
-  Pair pair;
+  WatchedPair pair;
   CaptureOptions options;
   options.ring_bytes = 1 << 17;
   pair.start(options);
@@ -200,7 +200,7 @@ TEST("frames that a full ring has no room for are counted, and go on their way")
 }
 
 TEST("a capture ends with its port; others and the switch go on") {
-  Pair pair;
+  WatchedPair pair;
   pair.start();
   pair.exchange();
   EXPECT(pair.fixture.sw.remove_port(pair.ports[0]).ok());
@@ -213,7 +213,7 @@ TEST("a capture ends with its port; others and the switch go on") {
 }
 
 TEST("captures come and go in traffic, several at once, and no frame is lost by it") {
-  Pair pair(2);
+  WatchedPair pair(2);
   pair.exchange();
   for (int round = 0; round < 100; ++round) {
     CaptureOptions options;

@@ -65,7 +65,7 @@ namespace {
 class Stream {
  public:
   Stream(Station& from, Station& to)
-      : thread_([this, &from, &to](std::stop_token stop) { run(from, to, stop); }) {}
+      : thread_([this, &from, &to](const std::stop_token& stop) { run(from, to, stop); }) {}
 
   // All that were sent; fails when one is missing, changed or out of order.
   uint32_t finish() {

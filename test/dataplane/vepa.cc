@@ -22,7 +22,7 @@ struct Aggregator {
   Station& operator[](size_t i) { return *stations[i]; }
 
   // `sent` by a station comes to the uplink alone; what is sent back there comes to `receivers` alone.
-  void expect_round(size_t from, const Bytes& sent, std::vector<size_t> receivers) {
+  void expect_round(size_t from, const Bytes& sent, const std::vector<size_t>& receivers) {
     EXPECT(stations[from]->send(sent));
     EXPECT(stations[0]->expect_frame() == sent);
     for (size_t i = 1; i < stations.size(); ++i) {

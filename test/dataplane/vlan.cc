@@ -12,7 +12,7 @@ constexpr uint32_t kCustomer = 0x8100'0000;
 constexpr uint32_t kService = 0x88a8'0000;
 
 // The frame with tags behind its addresses, the outer one first.
-Bytes tagged(const Bytes& frame, std::vector<uint32_t> tags) {
+Bytes tagged(const Bytes& frame, const std::vector<uint32_t>& tags) {
   Bytes bytes = frame;
   auto at = bytes.begin() + 12;
   for (const uint32_t tag : tags) {

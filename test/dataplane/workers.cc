@@ -61,7 +61,7 @@ class Flows {
   Flows(Station& from, Station& to, uint8_t source, uint8_t destination)
       : source_(source),
         destination_(destination),
-        thread_([this, &from, &to](std::stop_token stop) { run(from, to, stop); }) {}
+        thread_([this, &from, &to](const std::stop_token& stop) { run(from, to, stop); }) {}
 
   // All that were sent.
   uint64_t finish() {
@@ -271,8 +271,8 @@ TEST("placement auto moves a busy queue away from another one, to the worker tha
     EXPECT(fixture.sw.place_port(port, {0}).ok());
     EXPECT(fixture.sw.place_port(port, {}).ok());
   }
-  EXPECT_EQ(fixture.sw.worker_states()[1].queues.size(), 0);
-  EXPECT_SOON(fixture.sw.worker_states()[1].queues.size() > 0);
+  EXPECT(fixture.sw.worker_states()[1].queues.empty());
+  EXPECT_SOON(!fixture.sw.worker_states()[1].queues.empty());
   pair.proceed();
   pair.expect_nothing_lost(fixture);
 }

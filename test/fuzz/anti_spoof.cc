@@ -13,7 +13,7 @@ using namespace memswitch;
 
 namespace {
 
-constexpr Mac kOurs = 0x0100'0000'0002;
+constexpr Mac kOwn = 0x0100'0000'0002;
 
 // A burst of one frame, cut into pieces of `piece` bytes.
 void cut(Burst& burst, const std::vector<std::byte>& bytes, uint32_t piece) {
@@ -51,7 +51,7 @@ void anti_spoof(Bytes bytes) {
   Senders senders;
   senders.any_ip = (how & 1) != 0;
   if ((how & 2) != 0) {
-    senders.macs = {kOurs};
+    senders.macs = {kOwn};
   }
   senders.ipv4 = {{0x0a00'0000, 0x0a00'00ff}};
   senders.ipv6 = {{Senders::Ipv6{0xfe80} << 112, Senders::Ipv6{0xfebf} << 112}};

@@ -35,7 +35,7 @@ std::optional<Interface> find(uint32_t id, Reason& reason) {
   }
 }
 
-Record next_record(Input& input) {
+Record any_record(Input& input) {
   Record record;
   record.message.type = static_cast<MessageType>(input.take<uint8_t>() % 10);
   const auto files = input.take<uint8_t>();
@@ -94,13 +94,13 @@ void server_handshake(Bytes bytes) {
     ServerHandshake handshake(find);
     ServerHandshake::Step step = ServerHandshake::Step::kAnswer;
     while (!input.empty() && step == ServerHandshake::Step::kAnswer) {
-      Record record = next_record(input);
+      Record record = any_record(input);
       Message answer{};
       step = handshake.take(record, answer);
     }
     if (step == ServerHandshake::Step::kConnect) {
       use(std::move(handshake.attachment()), input);
-      Record late = next_record(input);
+      Record late = any_record(input);
       Message answer{};
       hold(handshake.take(late, answer) == ServerHandshake::Step::kEnd,
            "nothing but the end follows CONNECT");

@@ -18,7 +18,7 @@ namespace {
 using Content = std::vector<std::byte>;
 
 // A burst of one frame in pieces of `piece` bytes, in one run.
-void cut(Burst& burst, const Content& bytes, uint32_t piece) {
+void cut_up(Burst& burst, const Content& bytes, uint32_t piece) {
   const auto length = static_cast<uint32_t>(bytes.size());
   burst.count = burst.run_count = 1;
   burst.segments = 0;
@@ -74,7 +74,7 @@ void vlan(Bytes bytes) {
   static Burst burst;
   static const auto room = std::make_unique<PrivateRoom>();
   static PortCounters counters;
-  cut(burst, frame, 10U + (how >> 1));
+  cut_up(burst, frame, 10U + (how >> 1));
   sort_by_vlan(burst, trunk, counters);
   if (burst.run_count == 0) {
     hold(burst.fate[0] != kUnderWay, "what is in no run is dropped");

@@ -68,7 +68,7 @@ TEST("a peer that sleeps between frames is never left asleep") {
 
 namespace {
 
-class Silent final : public Port {
+class Sleeper final : public Port {
  public:
   using Port::Port;
   void transmit(Burst&, std::span<const uint8_t>, uint16_t, PortCounters&) override {}
@@ -97,7 +97,7 @@ memif::Link shake_hands(memif::ClientHandshake& client) {
 
 TEST("a peer that asks to be woken after the last burst is woken by the second look, once") {
   memif::ClientHandshake client({});
-  Silent port(1, nullptr, 0);
+  Sleeper port(1, nullptr, 0);
   MemifLink link(port, shake_hands(client), -1);
   const memif::Ring& ring = client.link().rx[0];
   const Bytes sent = frame(2, 1);

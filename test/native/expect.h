@@ -117,11 +117,12 @@ inline constexpr std::chrono::milliseconds kPatience{10'000};
 #define EXPECT_CONCAT_(a, b) a##b
 #define EXPECT_CONCAT(a, b) EXPECT_CONCAT_(a, b)
 
-#define TEST(name)                                                        \
-  static void EXPECT_CONCAT(test_, __LINE__)();                           \
-  static const ::expect::Registered EXPECT_CONCAT(registered_, __LINE__){ \
-      name, __FILE__, EXPECT_CONCAT(test_, __LINE__)};                    \
-  static void EXPECT_CONCAT(test_, __LINE__)()
+#define TEST(name) EXPECT_TEST(name, __COUNTER__)
+#define EXPECT_TEST(name, n)                                                                \
+  static void EXPECT_CONCAT(test_, n)();                                                    \
+  static const ::expect::Registered EXPECT_CONCAT(registered_, n){name, __FILE__,           \
+                                                                  EXPECT_CONCAT(test_, n)}; \
+  static void EXPECT_CONCAT(test_, n)()
 
 #define EXPECT(condition)                                         \
   do {                                                            \

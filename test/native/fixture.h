@@ -1,8 +1,7 @@
 // A real switch with its workers on threads of this process, as the addon runs it, and a bridge to put ports into.
 #pragma once
 
-#include <stdlib.h>
-
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <numeric>

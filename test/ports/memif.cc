@@ -286,7 +286,7 @@ TEST("a port's own way of polling goes before its worker's") {
 namespace {
 
 // An IP packet: what a frame has behind its Ethernet header, with the version in its first byte.
-Bytes packet(size_t length, uint8_t version, uint8_t seed = 0) {
+Bytes ip_packet(size_t length, uint8_t version, uint8_t seed = 0) {
   Bytes bytes = frame(0, 0, length + 14, seed);
   bytes.erase(bytes.begin(), bytes.begin() + 14);
   if (!bytes.empty()) {
@@ -320,16 +320,16 @@ TEST("a port of mode ip carries packets to and from stations, in any pieces") {
       Station l2(fixture.socket("l2"), {.buffer_size = buffer});
       // Several at once, so that the frames of a burst share its pieces.
       for (uint8_t i = 0; i < 4; ++i) {
-        EXPECT(l3.send(packet(length + i, i % 2 == 0 ? 4 : 6, i)));
+        EXPECT(l3.send(ip_packet(length + i, i % 2 == 0 ? 4 : 6, i)));
       }
       for (uint8_t i = 0; i < 4; ++i) {
-        EXPECT(l2.expect_frame() == framed(packet(length + i, i % 2 == 0 ? 4 : 6, i), 2, 1));
+        EXPECT(l2.expect_frame() == framed(ip_packet(length + i, i % 2 == 0 ? 4 : 6, i), 2, 1));
       }
       for (uint8_t i = 0; i < 4; ++i) {
-        EXPECT(l2.send(framed(packet(length + i, 4, i), i % 2 == 0 ? 1 : 0xff, 2)));
+        EXPECT(l2.send(framed(ip_packet(length + i, 4, i), i % 2 == 0 ? 1 : 0xff, 2)));
       }
       for (uint8_t i = 0; i < 4; ++i) {
-        EXPECT(l3.expect_frame() == packet(length + i, 4, i));
+        EXPECT(l3.expect_frame() == ip_packet(length + i, 4, i));
       }
       EXPECT_SOON(fixture.imbalance() == 0);
     }
@@ -344,7 +344,7 @@ TEST("a port of mode ip drops what is no IP packet for it, and takes no peer of 
   EXPECT_CONTAINS(Station(fixture.socket("l3")).refusal(), "mode must be ip");
   Station peer(fixture.socket("l3"), {.mode = memif::Mode::kIp});
   Station l2(fixture.socket("l2"));
-  EXPECT(peer.send(packet(40, 7)));
+  EXPECT(peer.send(ip_packet(40, 7)));
   EXPECT(peer.send(Bytes()));
   EXPECT_SOON(fixture.drops(l3, Drop::kRunt) == 2);
   Bytes arp = frame(0xff, 2);
