@@ -53,9 +53,11 @@ template <size_t N>
 inline void copy_fixed(std::byte* to, const std::byte* from) {
   static_assert(N % 16 == 0);
   __m128i part[N / 16];
+#pragma GCC unroll 8  // else the parts go to memory first
   for (size_t i = 0; i < N / 16; ++i) {
     part[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from) + i);
   }
+#pragma GCC unroll 8
   for (size_t i = 0; i < N / 16; ++i) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to) + i, part[i]);
   }
@@ -83,6 +85,19 @@ template <uint32_t kWidth>
   move<kPart, kHalf>(to + length - kHalf, from + length - kHalf);
 }
 
+// From `at` to `length`, of which there is a line at least: the last may overlap the one before it. (Counted in 64 bits: in
+// 32 a line takes seven instructions instead of five.)
+template <uint32_t kWidth>
+[[gnu::always_inline]] inline void copy_lines(std::byte* to, const std::byte* from, size_t at,
+                                              size_t length) {
+  for (; at + kLine <= length; at += kLine) {
+    copy_line<kWidth>(to + at, from + at);
+  }
+  if (at < length) {
+    copy_line<kWidth>(to + length - kLine, from + length - kLine);
+  }
+}
+
 // What follows the snapshot in a frame of more than one line: from the first line's end on, exactly to the frame's end.
 // The last line may overlap those before it, and the first, which the caller writes afterwards: what was looked at is
 // what is delivered.
@@ -92,13 +107,7 @@ template <uint32_t kWidth>
 template <uint32_t kWidth>
 [[gnu::always_inline]] inline void copy_rest(std::byte* to, const std::byte* from,
                                              uint32_t length) {
-  uint32_t at = kLine;
-  for (; at + kLine <= length; at += kLine) {
-    copy_line<kWidth>(to + at, from + at);
-  }
-  if (at < length) {
-    copy_line<kWidth>(to + length - kLine, from + length - kLine);
-  }
+  copy_lines<kWidth>(to, from, kLine, length);
 }
 
 // Up to 128 bytes.
@@ -128,13 +137,7 @@ template <uint32_t kWidth>
     copy_short(to, from, length);
     return;
   }
-  uint32_t at = 0;
-  for (; at + kLine <= length; at += kLine) {
-    copy_line<kWidth>(to + at, from + at);
-  }
-  if (at < length) {
-    copy_line<kWidth>(to + length - kLine, from + length - kLine);
-  }
+  copy_lines<kWidth>(to, from, 0, length);
 }
 
 }  // namespace memswitch

@@ -36,6 +36,12 @@ void each_piece(const Burst& burst, const Frame& frame, uint32_t offset, uint32_
 template <uint32_t kMost>
 uint32_t gather(std::byte* to, const Frame& frame, const Burst& burst) {
   static_assert(kMost <= 128, "copy_short()");
+  if constexpr (kMost % 16 == 0) {
+    if (frame.first_length >= kMost) [[likely]] {
+      copy_fixed<kMost>(to, frame.data);
+      return kMost;
+    }
+  }
   uint32_t done = 0;
   each_piece(burst, frame, 0, kMost, [&](const std::byte* data, uint32_t size) {
     copy_short(to + done, data, size);

@@ -8,13 +8,24 @@
 #include "dataplane/watch.h"
 #include "ports/vxlan.h"
 #include "vxlan/decapsulate.h"
+#include "vxlan/wire.h"
 
 namespace memswitch {
 
 namespace {
 
-// Outer headers, and the inner addresses.
-constexpr uint32_t kPrivate = vxlan::kMaxOuter + 14;
+// Outer headers and the inner addresses, in whole registers.
+constexpr uint32_t kPrivate = 112;
+static_assert(kPrivate >= vxlan::kMaxOuter + 14 && kPrivate % 16 == 0);
+
+// Untagged IPv4 without options: a snapshot holds just that. What is gathered anew lies by parts in the processor's store
+// buffer, and reading it across them waits: of 64 bytes inside, 1.1 times as many frames with the snapshot.
+static_assert(14 + vxlan::overhead(true) + 14 == kHeaderBytes);
+bool has_plain_outer(std::span<const std::byte, kHeaderBytes> snapshot) {
+  const auto* const at = snapshot.data() + sizeof(vxlan::Ethernet);
+  return vxlan::read<uint16_t>(at - 2) == vxlan::swap16(vxlan::kEtherIpv4) &&
+         *at == std::byte{0x45};
+}
 
 // The frame inside `frame`, as a frame of `inner`. False: no room for its pieces.
 bool add_inner(Burst& inner, const Burst& burst, const Frame& frame, uint32_t offset,
@@ -29,6 +40,11 @@ bool add_inner(Burst& inner, const Burst& burst, const Frame& frame, uint32_t of
           .first_length = 0,
           .segment = inner.segments,
           .segments = 0};
+  if (frame.segments == 0) [[likely]] {
+    made.data += offset;
+    made.first_length = length;
+    return true;
+  }
   each_piece(burst, frame, offset, length, [&](const std::byte* data, uint32_t size) {
     if (made.first_length == 0) {
       made.data = data;
@@ -114,13 +130,11 @@ VxlanCarrier::Verdict VxlanCarrier::accept(Burst& burst, uint16_t f,
 VxlanCarrier::Verdict VxlanCarrier::judge(Burst& burst, uint16_t f, Worker& worker,
                                           const Ends& all) {
   const Frame& frame = burst.frames[f];
+  std::span<const std::byte> head =
+      std::span(burst.headers[f]).first(std::min(frame.length, kHeaderBytes));
   std::array<std::byte, kPrivate> bytes;
-  const std::span<const std::byte> head(bytes.data(), gather<kPrivate>(bytes.data(), frame, burst));
-  PortCounters& counters = worker.counters_of(port_.id());
-  if (const auto message = vxlan::read_neighbor(head, frame.length)) {
-    hear(*message, worker, all);
-    counters.consumed.add(1);
-    return {};
+  if (!has_plain_outer(burst.headers[f])) [[unlikely]] {
+    head = {bytes.data(), gather<kPrivate>(bytes.data(), frame, burst)};
   }
   // Of several VTEPs the one says why that the frame came nearest to.
   Drop reason = Drop::kNotTunnel;
@@ -136,7 +150,14 @@ VxlanCarrier::Verdict VxlanCarrier::judge(Burst& burst, uint16_t f, Worker& work
       break;
     }
   }
-  drop(burst, f, reason, counters);
+  // Last, for it is rare: nothing of it is a tunnel's.
+  PortCounters& counters = worker.counters_of(port_.id());
+  if (const auto message = vxlan::read_neighbor(head, frame.length)) {
+    hear(*message, worker, all);
+    counters.consumed.add(1);
+  } else {
+    drop(burst, f, reason, counters);
+  }
   return {};
 }
 

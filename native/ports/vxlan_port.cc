@@ -257,7 +257,12 @@ void PortUnderlay::pack(Burst& burst, uint8_t f, uint16_t worker) {
          .first_length = made.size() + head,
          .segment = outer.segments,
          .segments = 0};
-  if (frame.length > head) {
+  if (frame.segments == 0) [[likely]] {
+    if (frame.length > head) {
+      outer.pieces[outer.segments++] = {frame.data + head, frame.length - head};
+      out.segments = 1;
+    }
+  } else if (frame.length > head) {
     each_piece(burst, frame, head, frame.length - head, [&](const std::byte* data, uint32_t size) {
       outer.pieces[outer.segments++] = {data, size};
       ++out.segments;

@@ -19,7 +19,9 @@ struct IpAddress {
     return (difference(0) | difference(8)) == 0;
   }
 
-  [[nodiscard]] bool is_ipv4() const { return std::memcmp(bytes.data(), kMapped.data(), 12) == 0; }
+  [[nodiscard]] bool is_ipv4() const {
+    return word(0) == 0 && static_cast<uint32_t>(word(8)) == kMappedWord;
+  }
   // The four bytes of an IPv4 address, or the sixteen of an IPv6 one, in network order.
   [[nodiscard]] const std::byte* data() const { return bytes.data() + (is_ipv4() ? 12 : 0); }
   // Of an IPv4 one.
@@ -43,7 +45,7 @@ struct IpAddress {
 
   static IpAddress ipv4(const void* network_order) {
     IpAddress address;
-    std::memcpy(address.bytes.data(), kMapped.data(), 12);
+    std::memcpy(address.bytes.data() + 8, &kMappedWord, 4);
     std::memcpy(address.bytes.data() + 12, network_order, 4);
     return address;
   }
@@ -64,7 +66,7 @@ struct IpAddress {
     return word;
   }
 
-  static constexpr std::array<uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  static constexpr uint32_t kMappedWord = 0xffff'0000;  // before an IPv4 address: 0, 0, 0xff, 0xff
 };
 
 }  // namespace memswitch
