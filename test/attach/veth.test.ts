@@ -51,6 +51,15 @@ describe.skipIf(why !== undefined)(`veth${why === undefined ? '' : `: ${why}`}`,
     addressed(left, right);
     expect(left.ping(there, 1000)).toBe(1000);
     expect(sw.macs({ port: 'left' }).macs.map((entry) => entry.mac)).toEqual([mac]);
+    // Neighbours of IPv6 are asked for by a group's address.
+    for (const [pod, address] of [
+      [left, 'fd00:78::1'],
+      [right, 'fd00:78::2'],
+    ] as const) {
+      pod.exec('sysctl', '-qw', 'net.ipv6.conf.eth0.disable_ipv6=0');
+      pod.exec('ip', 'addr', 'add', `${address}/64`, 'dev', 'eth0', 'nodad');
+    }
+    await until('IPv6', () => left.reaches('fd00:78::2'));
     // The container's end keeps the offloads that every veth has: the kernel does their work in front of the switch.
     expect(left.exec('ethtool', '-k', 'eth0')).toMatch(
       /tx-checksumming: on(.|\n)*tcp-segmentation-offload: on/,
