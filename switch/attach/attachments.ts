@@ -106,12 +106,16 @@ export class Attachments {
 
   /** Writes down what has become of it, without touching it. */
   async amend(id: string, changes: Pick<AttachmentRequest, 'sandbox'>): Promise<AttachmentStatus> {
-    const entry = this.#entries.get(id);
-    if (!entry) {
-      throw notFound('attachment', id, this.#entries.keys());
-    }
-    entry.request = { ...entry.request, ...changes };
-    this.#store.put(id, recordOf(entry));
+    return this.#status(id, this.#write(id, changes));
+  }
+
+  /** Gives an interface that is there its addresses, without making it anew. */
+  async furnish(
+    id: string,
+    changes: Pick<AttachmentRequest, 'addresses' | 'routes' | 'note'>,
+  ): Promise<AttachmentStatus> {
+    const entry = this.#write(id, changes);
+    forms.finish(entry);
     return this.#status(id, entry);
   }
 
@@ -149,6 +153,16 @@ export class Attachments {
         await this.#make(entry).catch(() => undefined);
       }
     }
+  }
+
+  #write(id: string, changes: Partial<AttachmentRequest>): Entry {
+    const entry = this.#entries.get(id);
+    if (!entry) {
+      throw notFound('attachment', id, this.#entries.keys());
+    }
+    entry.request = { ...entry.request, ...changes };
+    this.#store.put(id, recordOf(entry));
+    return entry;
   }
 
   /** Of mode passthru it has its bridge, and what else the bridge reaches, for itself. */

@@ -1,13 +1,21 @@
 /** The CNI plugin as runtimes use it: by their library (libcni), in lists with the reference plugins, in real namespaces. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { Namespace } from '../devices/support.js';
-import { endAll, run, until } from '../interop/processes.js';
+import { endAll, Program, run, until } from '../interop/processes.js';
 import { address4, Underlay } from '../interop/underlay.js';
 import { root } from '../switch/support.js';
-import { CniHost, type CniResult, lacksCni, nothing, pathOf, Runtime } from './cni-support.js';
+import {
+  CniHost,
+  type CniResult,
+  lacksCni,
+  nothing,
+  pathOf,
+  plugins,
+  Runtime,
+} from './cni-support.js';
 import { reaches } from './support.js';
 
 const why = lacksCni();
@@ -308,6 +316,55 @@ describe.skipIf(why !== undefined)(
       }
       expect(pod.exec('ip', 'address', 'show', 'eth0')).toContain('10.91.0.2');
       cluster.callIn(node, 'del', pod.name, 'CNI_IFNAME=eth0');
+      expect(await host.left()).toEqual(nothing);
+    });
+
+    test('addresses by DHCP, asked for through the interface, and given back', async () => {
+      const [pod, server] = [new Namespace(), new Namespace()];
+      const host = await CniHost.start({
+        lan: {
+          kind: 'tap',
+          bridge: 'blue',
+          interface: 'lan',
+          netns: server.name,
+          persistent: true,
+        },
+      });
+      server.address('lan', '10.93.0.1');
+      const conf = join(host.home, 'udhcpd.conf');
+      const leases = join(host.home, 'udhcpd.leases');
+      writeFileSync(leases, '');
+      const range = 'start 10.93.0.10\nend 10.93.0.10\ninterface lan\nmin_lease 60\n';
+      const option = 'option subnet 255.255.255.0\noption router 10.93.0.1\noption lease 600\n';
+      writeFileSync(conf, `${range}${option}lease_file ${leases}\npidfile ${conf}.pid\n`);
+      const udhcpd = server.start('busybox', 'udhcpd', '-f', conf);
+      const daemonSocketPath = join(host.home, 'dhcp.sock');
+      const client = new Program(join(plugins, 'dhcp'), [
+        'daemon',
+        '-socketpath',
+        daemonSocketPath,
+      ]);
+      await until('both serve', () => existsSync(daemonSocketPath) && udhcpd.running);
+
+      const ipam = { type: 'dhcp', daemonSocketPath };
+      const runtime = new Runtime(host, 'blue', [host.conf({ driver: 'veth', ipam })]);
+      const made = JSON.parse(runtime.call('add', pod.name)) as CniResult;
+      expect(made.ips).toMatchObject([{ address: '10.93.0.10/24', gateway: '10.93.0.1' }]);
+      expect(pod.exec('ip', 'addr', 'show', 'net1')).toContain('10.93.0.10/24');
+      await reaches(pod, '10.93.0.1');
+      runtime.call('check', pod.name);
+      // The client holds the lease by the interface, which outlives the switch.
+      const index = () => pod.exec('cat', '/sys/class/net/net1/ifindex');
+      const before = index();
+      await host.restart('SIGKILL');
+      await reaches(pod, '10.93.0.1');
+      expect([index(), client.running]).toEqual([before, true]);
+      runtime.call('del', pod.name);
+      expect(await host.left()).toEqual(nothing);
+      // The only address of the range is free again.
+      runtime.call('add', pod.name, 'CNI_IFNAME=net2');
+      expect(pod.exec('ip', 'addr', 'show', 'net2')).toContain('10.93.0.10/24');
+      runtime.call('del', pod.name, 'CNI_IFNAME=net2');
       expect(await host.left()).toEqual(nothing);
     });
 

@@ -12,7 +12,14 @@ import type { Call, ValidAttachment } from './call.js';
 import type { Caller } from './caller.js';
 import { removeDeviceInfo, writeDeviceInfo } from './device-info.js';
 import { CniFailure, codes } from './failure.js';
-import { type IpamCall, type IpamResult, ipamAdd, ipamAsk, ipamCallOf } from './ipam.js';
+import {
+  type IpamCall,
+  type IpamResult,
+  ipamAdd,
+  ipamAsk,
+  ipamCallOf,
+  isAskedByInterface,
+} from './ipam.js';
 import { idOf, requestOf } from './request.js';
 import { resultOf } from './result.js';
 import type { Turns } from './turns.js';
@@ -63,9 +70,15 @@ async function add(call: Call, context: Context): Promise<object> {
   }
   await put(id, { ...request, ready: false, note: { ipam } satisfies Note }, attachments);
   try {
+    const isFirst = ipam !== undefined && isAskedByInterface(ipam);
+    if (isFirst) {
+      await put(id, { ...request, note: { ipam } satisfies Note }, attachments);
+    }
     const given = ipam ? await ipamAdd(ipam, caller) : staticAddresses(call);
-    const note = { ipam, given } satisfies Note;
-    const made = await put(id, { ...request, ...addressing(given), note }, attachments);
+    const furniture = { ...addressing(given), note: { ipam, given } satisfies Note };
+    const made = isFirst
+      ? await attachments.furnish(id, JSON.parse(JSON.stringify(furniture)))
+      : await put(id, { ...request, ...furniture }, attachments);
     await writeDeviceInfo(call, made, caller);
     return resultOf(call, made, given);
   } catch (error) {
@@ -101,7 +114,8 @@ function isAsMade(
     known.state === 'ready' &&
     known.problems.length === 0 &&
     Object.entries(request).every(isThere) &&
-    isDeepStrictEqual(noteOf(known).ipam, ipam)
+    isDeepStrictEqual(noteOf(known).ipam, ipam) &&
+    (ipam === undefined || noteOf(known).given !== undefined)
   );
 }
 
@@ -114,14 +128,21 @@ async function undo(id: string, ipam: IpamCall | undefined, context: Context): P
   }
 }
 
-/** The interface first: its address must not be given to another while it has it. The record last. */
+/**
+ * The interface first: its address must not be given to another while it has it; but where it is given back by the interface. The
+ * record last.
+ */
 async function release(
   id: string,
   ipam: IpamCall | undefined,
   { attachments, caller }: Context,
 ): Promise<void> {
+  const isFirst = ipam !== undefined && isAskedByInterface(ipam);
+  if (isFirst) {
+    await ipamAsk(ipam, 'DEL', caller);
+  }
   await attachments.detach(id);
-  if (ipam) {
+  if (ipam && !isFirst) {
     await ipamAsk(ipam, 'DEL', caller);
   }
   await attachments.remove(id);

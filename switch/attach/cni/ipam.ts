@@ -35,6 +35,11 @@ export function ipamCallOf(call: Call): IpamCall | undefined {
   return { type, container, netns, interface: call.interface, args, path, input };
 }
 
+/** Whether it asks by the container's interface, which must be there as long as the addresses are. */
+export function isAskedByInterface({ type }: IpamCall): boolean {
+  return type === 'dhcp';
+}
+
 export async function ipamAdd(call: IpamCall, caller: Caller): Promise<IpamResult> {
   return JSON.parse(await run(call, 'ADD', caller)) as IpamResult;
 }
