@@ -50,8 +50,7 @@ struct DeviceState {
   bool checks_rx = false;      // checks UDP checksums of what comes in
   bool fills_tx = false;       // fills them in
   bool filters_vlans = false;  // lets in only the tags that its port carries
-  uint16_t refused_vlans =
-      0;  // tags that its port carries and it does not let in: it has no room for them
+  uint16_t refused_vlans = 0;  // tags that its port carries and it has no place for
   Wake wake = Wake::kNever;
   uint32_t link_interrupts = 0;  // times it told by itself that its link has changed
   uint64_t mac = 0;              // first byte highest

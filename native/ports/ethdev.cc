@@ -46,6 +46,15 @@ rte_mbuf* buffer_of(const Frame& frame) {
   return static_cast<rte_mbuf*>(frame.buffer);
 }
 
+// Buffers as they come have room in front; what is refused are frames too short to have a tag, which go nowhere.
+void restore_tags(std::span<rte_mbuf*> buffers) {
+  for (rte_mbuf*& buffer : buffers) {
+    if ((buffer->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) {
+      rte_vlan_insert(&buffer);
+    }
+  }
+}
+
 // Of a tunnel that the device knows it may mean the inner checksum.
 bool is_checked(const rte_mbuf& buffer) {
   return (buffer.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
@@ -105,14 +114,15 @@ bool EthdevRxQueue::receive(Burst& burst) {
   nap_us_ = kFirstNap_us;
   burst.count = count;
   burst.segments = 0;
-  const bool restores_tags = restores_tags_.load(std::memory_order_relaxed);
+  if (restores_tags_.load(std::memory_order_relaxed)) [[unlikely]] {
+    restore_tags(std::span(buffers).first(count));
+  }
   for (uint16_t i = 0; i < count; ++i) {
-    if (restores_tags && (buffers[i]->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) [[unlikely]] {
-      rte_vlan_insert(&buffers[i]);
-    }
     view(*buffers[i], burst.frames[i], burst);
-    burst.frames[i].checked = path_.checks && is_checked(*buffers[i]);
     __builtin_prefetch(burst.frames[i].data);
+  }
+  for (uint16_t i = 0; path_.checks && i < count; ++i) {
+    burst.frames[i].checked = is_checked(*buffers[i]);
   }
   return true;
 }

@@ -20,9 +20,8 @@ namespace memswitch {
 struct EthdevRxPath {
   uint16_t device = 0;  // DPDK's number of it
   uint16_t queue = 0;
-  uint16_t most =
-      kBurst;  // frames at once, so that the pieces of the longest all have room in a burst
-  bool checks = false;  // the device checks UDP checksums
+  uint16_t most = kBurst;  // frames at once: the pieces of the longest all have room in a burst
+  bool checks = false;     // the device checks UDP checksums
   Wake wake = Wake::kNever;
   int fd = -1;  // that wakes, of an interrupt or a descriptor; it stays the driver's
 };

@@ -93,23 +93,19 @@ void EthdevTxQueue::send_left(PortCounters& counters) {
 }
 
 uint16_t EthdevTxQueue::send_now(std::span<rte_mbuf*> buffers, PortCounters& counters) const {
-  uint16_t all = 0;
-  for (uint16_t part = kBurst; part == kBurst && all < buffers.size();) {
-    const std::span<rte_mbuf*> burst =
-        buffers.subspan(all, std::min<size_t>(kBurst, buffers.size() - all));
-    // Before they are sent: what is sent may be freed at once.
-    std::array<uint32_t, kBurst> lengths;
-    std::ranges::transform(burst, lengths.begin(), [](const rte_mbuf* it) { return it->pkt_len; });
-    part = rte_eth_tx_burst(device_, queue_, burst.data(), static_cast<uint16_t>(burst.size()));
-    uint64_t bytes = 0;
-    for (uint16_t i = 0; i < part; ++i) {
-      bytes += lengths[i];
-    }
-    counters.tx_frames.add(part);
-    counters.tx_bytes.add(bytes);
-    all = static_cast<uint16_t>(all + part);
+  const auto count = static_cast<uint16_t>(buffers.size());
+  // Before they are sent: what is sent may be freed at once.
+  uint64_t bytes = 0;
+  for (const rte_mbuf* buffer : buffers) {
+    bytes += buffer->pkt_len;
   }
-  return all;
+  const uint16_t sent = rte_eth_tx_burst(device_, queue_, buffers.data(), count);
+  for (const rte_mbuf* buffer : buffers.subspan(sent)) {
+    bytes -= buffer->pkt_len;
+  }
+  counters.tx_frames.add(sent);
+  counters.tx_bytes.add(bytes);
+  return sent;
 }
 
 uint64_t EthdevTxQueue::discard() {

@@ -27,9 +27,8 @@ class EthdevTxQueue {
   ~EthdevTxQueue() { discard(); }
 
   struct Sent {
-    uint16_t
-        frames;   // the first ones: sent and counted, or left and to be counted by who sends them
-    Drop reason;  // why the rest, which stays the caller's, was not taken
+    uint16_t frames;  // the first: sent and counted, or left, and counted by who sends them
+    Drop reason;      // why the rest, which stays the caller's, was not taken
   };
   Sent send(std::span<rte_mbuf*> buffers, uint16_t worker, PortCounters& counters);
   // Sends what was left. False: the queue is taken just now, and something may still lie there.
