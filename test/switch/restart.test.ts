@@ -3,6 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MemifClient } from 'memswitch';
 import { expect, onTestFinished, test } from 'vitest';
+import { Libmemif, noLibmemif } from '../interop/relays/libmemif.js';
+import type { Place, Relay } from '../interop/relays/relay.js';
+import { Testpmd } from '../interop/relays/testpmd.js';
 import { noVpp, Vpp } from '../interop/relays/vpp.js';
 import { daemon, folder, until } from './support.js';
 
@@ -32,7 +35,7 @@ async function talking(sockets: [string, string]) {
 }
 
 /** Ends and starts the switch again and again; how long after `ready` frames flow, each time in ms. */
-async function restarts(signal: NodeJS.Signals, ports: (path: string) => string, relay?: Vpp) {
+async function restarts(signal: NodeJS.Signals, ports: (path: string) => string, relay?: Relay) {
   const path = folder();
   const [api, config] = [join(path, 'api.sock'), join(path, 'memswitch.yaml')];
   writeFileSync(config, ports(path));
@@ -41,11 +44,13 @@ async function restarts(signal: NodeJS.Signals, ports: (path: string) => string,
   const seen = await talking([join(path, 'left.sock'), join(path, 'right.sock')]);
   const outages: number[] = [];
   for (let restart = 0; restart < 5; restart++) {
+    await relay?.prepare();
     running.child.kill(signal);
     await running.end;
     seen.at = 0;
     running = await daemon(['--config', config], api);
     const ready = performance.now();
+    await relay?.reattach();
     await until('frames flow again', () => seen.at > 0);
     // Clients may be back before `ready` is printed: no outage after it then.
     outages.push(Math.max(0, Math.round(seen.at - ready)));
@@ -55,8 +60,8 @@ async function restarts(signal: NodeJS.Signals, ports: (path: string) => string,
   return outages.join(', ');
 }
 
-const port = (path: string, bridge = 'blue', id = 0) =>
-  `{ kind: memif, bridge: ${bridge}, socket: ${path}, id: ${id} }`;
+const port = (path: string, bridge = 'blue', id = 0, role = 'server') =>
+  `{ kind: memif, bridge: ${bridge}, socket: ${path}, id: ${id}, role: ${role} }`;
 
 test.each(['SIGKILL', 'SIGTERM'] as const)(
   'after %s and a new start clients come back by themselves, and frames flow',
@@ -69,18 +74,33 @@ test.each(['SIGKILL', 'SIGTERM'] as const)(
   },
 );
 
-const whyNot = noVpp();
-
-test.skipIf(whyNot !== undefined)(`so does VPP${whyNot ? `: ${whyNot}` : ''}`, async () => {
+/** From the left through the peer, which is at two ports of its own, to the right. */
+async function restartsBeside(make: (place: Place) => Relay, role: Place['role']) {
   const socket = join(folder(), 'relay.sock');
-  // From the left through VPP to the right.
-  const ports = (path: string) => `ports:
+  const relay = make({ socket, role, queues: 1 });
+  const ours = role === 'client' ? 'server' : 'client';
+  const outages = await restarts(
+    'SIGTERM',
+    (path) => `ports:
   left: ${port(`${path}/left.sock`, 'near')}
-  near: ${port(socket, 'near', 0)}
-  far: ${port(socket, 'far', 1)}
+  near: ${port(socket, 'near', 0, ours)}
+  far: ${port(socket, 'far', 1, ours)}
   right: ${port(`${path}/right.sock`, 'far')}
-`;
-  const relay = new Vpp({ socket, role: 'client', queues: 1 }, 'polling');
-  const outages = await restarts('SIGTERM', ports, relay);
-  console.info(`VPP: ms from ready to the first frame: ${outages}`);
-});
+`,
+    relay,
+  );
+  console.info(
+    `${expect.getState().currentTestName}: ms from ready to the first frame: ${outages}`,
+  );
+}
+
+const peers: [string, string | undefined, (place: Place) => Relay, Place['role']][] = [
+  ['VPP', noVpp(), (place) => new Vpp(place, 'polling'), 'client'],
+  ['a program over libmemif', noLibmemif(), (place) => new Libmemif(place, 'interrupt'), 'client'],
+  ['DPDK net_memif, as a server', undefined, (place) => new Testpmd(place, false), 'server'],
+];
+for (const [name, whyNot, make, role] of peers) {
+  test.skipIf(whyNot !== undefined)(`so does ${name}${whyNot ? `: ${whyNot}` : ''}`, () =>
+    restartsBeside(make, role),
+  );
+}
