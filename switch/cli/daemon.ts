@@ -15,6 +15,7 @@ import type { Switch } from '../switch.js';
 import { Beginning, type BeginningOptions, type Begun, begin } from './beginning.js';
 import { describeChanges } from './changes.js';
 import { type Format, type Level, Log } from './log.js';
+import { Successor } from './successor.js';
 import { Supervisor } from './supervisor.js';
 import { Predecessor, packNote } from './takeover.js';
 
@@ -29,8 +30,9 @@ export interface DaemonOptions extends RemoteOptions, BeginningOptions {
 }
 
 /**
- * Runs until SIGINT or SIGTERM, or until another daemon takes its place; throws when a worker fails. A fatal signal, and an
- * exception that nobody catches, is told in one line and ends the process at once: what outlives it was written when it changed.
+ * Runs until SIGINT or SIGTERM, or until another daemon takes its place, which SIGUSR2 starts; throws when a worker fails. A fatal
+ * signal, and an exception that nobody catches, is told in one line and ends the process at once: what outlives it was written
+ * when it changed.
  */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { api = defaultSocket(), logLevel = 'warn', logFormat } = options;
@@ -71,6 +73,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       .then(ready);
   };
   process.on('SIGHUP', hangUp);
+  const successor = new Successor(supervisor, (error) => log.failure(error));
+  process.on('SIGUSR2', successor.start);
   const { ports, workers } = sw.status();
   const tcp = server.remote === undefined ? '' : ` tcp=${server.remote}`;
   process.stdout.write(`memswitch ready ports=${ports} workers=${workers} api=${api}${tcp}\n`);
@@ -83,8 +87,11 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   } finally {
     supervisor.stopping();
     process.off('SIGHUP', hangUp);
+    process.off('SIGUSR2', successor.start);
     attachments.close();
-    if (beginning.ended) {
+    if (!beginning.ended) {
+      successor.stop();
+    } else {
       // The next daemon waits for it: devices are free then.
       await sw.close();
     }

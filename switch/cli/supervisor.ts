@@ -14,6 +14,15 @@ export class Supervisor {
     this.#watchdogUs = ours ? Number(WATCHDOG_USEC ?? 0) : 0;
     // Children, such as those a host is asked by, are not the service.
     delete process.env.NOTIFY_SOCKET;
+    delete process.env.WATCHDOG_PID;
+  }
+
+  /** What another process of ours needs to be the service. */
+  get environment(): NodeJS.ProcessEnv {
+    return {
+      ...(this.#socket !== undefined && { NOTIFY_SOCKET: this.#socket }),
+      ...(this.#watchdogUs > 0 && { WATCHDOG_USEC: String(this.#watchdogUs) }),
+    };
   }
 
   /** @param alive asked twice in a watchdog's time; when it throws or says no, the supervisor is left to act. */

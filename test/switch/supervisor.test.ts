@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { MemifClient } from 'memswitch';
 import { expect, onTestFinished, test } from 'vitest';
-import { command, finished, firstLine, folder, memswitch, until } from './support.js';
+import { command, finished, firstLine, folder, memif, memswitch, until } from './support.js';
 
 /** A supervisor's end of sd_notify(3), and what came there. */
 async function supervisor(home: string) {
@@ -73,6 +73,55 @@ test('systemd is told which process goes on when another takes over', async () =
   expect(told).not.toContain('STOPPING=1');
 });
 
+test('SIGUSR2 starts a successor that is the service from then on, watchdog and all', async () => {
+  const home = folder();
+  const { socket, told } = await supervisor(home);
+  const [api, web, config] = ['api.sock', 'web.sock', 'memswitch.json'].map((name) =>
+    join(home, name),
+  ) as [string, string, string];
+  writeFileSync(config, JSON.stringify({ ports: { web: memif(web) } }));
+  const { child, ready } = service(['--api', api, '--config', config], {
+    NOTIFY_SOCKET: socket,
+    WATCHDOG_USEC: '200000',
+  });
+  await ready;
+  const serving = async () =>
+    JSON.parse((await memswitch(['show', 'switch', '--json', '--api', api])).stdout || '{}').pid;
+  onTestFinished(async () => {
+    const last = await serving();
+    if (last) {
+      process.kill(last, 'SIGKILL');
+    }
+  });
+  const client = await MemifClient.connect({ socket: web, signal: AbortSignal.timeout(60_000) });
+  const downs: string[] = [];
+  client.on('down', (why) => downs.push(why));
+  // A file with a mistake ends the successor only.
+  writeFileSync(config, '{ "ports": 1 }');
+  child.kill('SIGUSR2');
+  const errors: string[] = [];
+  child.stderr?.on('data', (text) => errors.push(String(text)));
+  await until('it is told', () =>
+    errors.join('').includes('did not take over: it ended with status 1'),
+  );
+  expect(await serving()).toBe(child.pid);
+  writeFileSync(config, JSON.stringify({ ports: { web: memif(web) } }));
+  child.kill('SIGUSR2');
+  child.kill('SIGUSR2');
+  await until('another serves', async () => ![undefined, child.pid].includes(await serving()));
+  const heir = await serving();
+  // Its output stays open: it is the successor's too.
+  await until('the first has ended', () => child.exitCode === 0);
+  await until('the supervisor knows', () => told.includes(`MAINPID=${heir}`));
+  const from = told.length;
+  await until('the watchdog hears of it', () => told.slice(from).includes('WATCHDOG=1'));
+  expect(told).not.toContain('STOPPING=1');
+  expect(downs).toEqual([]);
+  client.close();
+  process.kill(heir, 'SIGTERM');
+  await until('it ends', () => told.includes('STOPPING=1'));
+});
+
 /** Sends a signal to one thread of a process. */
 function signalThread(pid: number, thread: string, signal: number): void {
   const names = spawnSync('ps', ['-L', '-o', 'lwp=,comm=', '-p', String(pid)], {
@@ -126,13 +175,13 @@ test.each([
   '%s that nobody catches is told in one line, with its place, and ends the process',
   async (_, defect) => {
     const home = folder();
-    const trap = `process.on("SIGUSR2", function trap() { ${defect}; });`;
+    const trap = `process.on("SIGWINCH", function trap() { ${defect}; });`;
     const { child, end, ready } = service(['--api', join(home, 'api.sock')], {
       JOURNAL_STREAM: '1:2',
       NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(trap)}`,
     });
     await ready;
-    child.kill('SIGUSR2');
+    child.kill('SIGWINCH');
     const { status, stderr } = await end;
     expect(status).toBe(1);
     expect(stderr).toMatch(
