@@ -10,9 +10,11 @@
 #include <sys/sysmacros.h>
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <thread>
 
 #include "control/netlink.h"
 #include "control/netlink_request.h"
@@ -181,15 +183,26 @@ Status prepare_host_end(const VethOptions& options, UniqueFd& fd) {
 }
 
 // One that was there may have been moved and renamed since: then it is its owner's to set up.
-Status prepare_container_end(const VethOptions& options, uint64_t& mac) {
+Status prepare_container_end(const VethOptions& options, uint64_t& mac, bool& is_up) {
   return in_namespace(options.netns, [&] {
     LinkState link;
-    if (!find_link(options.interface, link).ok()) {
+    is_up = find_link(options.interface, link).ok();
+    if (!is_up) {
       return Status{};
     }
     mac = options.mac == 0 ? link.mac : options.mac;
     return set_up_interface(options.interface, {.mac = options.mac, .mtu = options.mtu});
   });
+}
+
+// The kernel tells carriers a moment later than it has them; a port whose link is down until somebody looks again, in a
+// second, would miss the container's first questions.
+void await_link(DevicePort& port) {
+  constexpr auto kTry = std::chrono::milliseconds(1);
+  constexpr int kTries = 50;
+  for (int i = 0; i < kTries && !port.state().link; ++i) {
+    std::this_thread::sleep_for(kTry);
+  }
 }
 
 // What stands on the host's end goes with it.
@@ -212,13 +225,14 @@ Status open_veth_port(const VethOptions& options, PortId id, Bridge* bridge, uin
   }
   UniqueFd fd;
   uint64_t mac = options.mac;
+  bool is_up = false;
   Status status = found ? Status{} : make_pair(options);
   if (!status.ok()) {
     return status;
   }
   status = prepare_host_end(options, fd);
   if (status.ok()) {
-    status = prepare_container_end(options, mac);
+    status = prepare_container_end(options, mac, is_up);
   }
   if (!status.ok()) {
     give_back(options.host, found);
@@ -229,6 +243,9 @@ Status open_veth_port(const VethOptions& options, PortId id, Bridge* bridge, uin
       id, bridge, mac_limit, std::move(fd), static_cast<uint16_t>(options.mtu), alarm_fd,
       VethPort::Ends{.host = options.host, .mac = mac, .socket = std::move(socket)},
       [host = options.host, keep = options.persistent] { give_back(host, keep); });
+  if (is_up) {
+    await_link(*port);
+  }
   return {};
 }
 

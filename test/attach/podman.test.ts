@@ -83,7 +83,7 @@ runtime = "runc"
 }
 
 describe.skipIf(why !== undefined)(`podman${why === undefined ? '' : `: ${why}`}`, () => {
-  test('containers over the kernel, over memif and of a pod ping each other, and leave nothing', {
+  test('containers over TAP, over memif and, in a pod, over veth ping each other, and leave nothing', {
     timeout: 180_000,
   }, async () => {
     const host = await CniHost.start();
@@ -91,6 +91,7 @@ describe.skipIf(why !== undefined)(`podman${why === undefined ? '' : `: ${why}`}
     const ipam = (first: string) => ({ ...Object(host.conf().ipam), rangeStart: first });
     const podman = new Podman(host, {
       blue: host.conf({ kind: 'kernel', ipam: ipam('10.85.1.2') }),
+      'blue-veth': host.conf({ name: 'blue-veth', driver: 'veth', ipam: ipam('10.85.3.2') }),
       'blue-memif': host.conf({ name: 'blue-memif', ipam: ipam('10.85.2.2') }),
     });
     onTestFinished(() => void podman.run('rm', '--all', '--force', '--time', '0'));
@@ -99,7 +100,7 @@ describe.skipIf(why !== undefined)(`podman${why === undefined ? '' : `: ${why}`}
       podman.run('run', '-d', '--name', name, ...more, 'localhost/box:1', 'sleep', '1000');
     start('one', '--network', 'blue');
     const infra = ['--infra-image', 'localhost/box:1', '--infra-command', 'sleep 1000'];
-    podman.run('pod', 'create', '--name', 'pod', '--network', 'blue', ...infra);
+    podman.run('pod', 'create', '--name', 'pod', '--network', 'blue-veth', ...infra);
     start('two', '--pod', 'pod');
     const device = ['--cap-add', 'NET_ADMIN', '--device', '/dev/net/tun'];
     const id = start(
@@ -114,7 +115,7 @@ describe.skipIf(why !== undefined)(`podman${why === undefined ? '' : `: ${why}`}
     );
     await host.linked(3);
     const [one, two] = [podman.address('one'), podman.address('two')];
-    expect([one, two]).toEqual(['10.85.1.2', '10.85.1.3']);
+    expect([one, two]).toEqual(['10.85.1.2', '10.85.3.2']);
     for (const [from, to] of [
       ['one', two],
       ['two', one],

@@ -43,6 +43,7 @@ describe.skipIf(why !== undefined)(`veth${why === undefined ? '' : `: ${why}`}`,
     await using sw = await Switch.start({
       ports: { left: veth(left, { mac, host }), right: veth(right, { mtu: 9000 }) },
     });
+    expect([sw.port('left').link, sw.port('right').link]).toEqual(['up', 'up']); // at once
     expect(left.exec('ip', '-d', 'link', 'show', 'eth0')).toMatch(
       new RegExp(`mtu 1500(.|\n)*${mac}(.|\n)*veth`),
     );
