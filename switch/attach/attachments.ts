@@ -61,9 +61,10 @@ export class Attachments {
     return entries.map(([id, entry]) => this.#status(id, entry));
   }
 
-  find(id: string): AttachmentStatus | undefined {
+  /** @param mac what its interface's address is by now, where somebody has changed it. */
+  find(id: string, mac?: string): AttachmentStatus | undefined {
     const entry = this.#entries.get(id);
-    return entry && this.#status(id, entry);
+    return entry && this.#status(id, entry, mac);
   }
 
   one(id: string): AttachmentStatus {
@@ -252,13 +253,13 @@ export class Attachments {
     }
   }
 
-  #status(id: string, entry: Entry): AttachmentStatus {
-    const { request, mac, state, error, portName } = entry;
+  #status(id: string, entry: Entry, mac = entry.mac): AttachmentStatus {
+    const { request, state, error, portName } = entry;
     const problems = error === '' ? [] : [error];
     if (state === 'ready') {
       const isMissing = forms.portOptions(entry) !== undefined && !this.#hasPort(portName);
       problems.push(...(isMissing ? [`port ${portName} is missing`] : []));
-      problems.push(...forms.problems(entry));
+      problems.push(...forms.problems(entry, mac));
     }
     const { mtu = forms.usualMtu } = request;
     const [file, host] = [forms.fileOf(entry), forms.hostEndOf(entry)];

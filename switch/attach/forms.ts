@@ -152,8 +152,8 @@ function placeOf(attachment: Attachment): { interface: string; netns?: string } 
 }
 
 /** What is not as it was made, in words. */
-export function problems(attachment: Attachment): string[] {
-  const { request, mac } = attachment;
+export function problems(attachment: Attachment, mac: string): string[] {
+  const { request } = attachment;
   const { kind, socket = '', netns, interface: name } = request;
   const file = fileOf(attachment);
   if (kind === 'memif') {

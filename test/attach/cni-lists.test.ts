@@ -319,6 +319,30 @@ describe.skipIf(why !== undefined)(
       expect(await host.left()).toEqual(nothing);
     });
 
+    test.each(['tap', 'veth'])(
+      'tuning, sbr and firewall behind it (%s): CHECK holds what they made of it',
+      async (driver) => {
+        const host = await CniHost.start();
+        const [node, pod] = [new Namespace(), new Namespace()];
+        const mac = '02:00:00:00:44:44';
+        const runtime = new Runtime(host, 'blue', [
+          host.conf({ driver }),
+          { type: 'tuning', mac, mtu: 1400 },
+          { type: 'sbr' },
+          { type: 'firewall', backend: 'iptables' },
+        ]);
+        const made = JSON.parse(runtime.callIn(node, 'add', pod.name)) as CniResult;
+        expect(made.interfaces.at(-1)?.mac).toBe(mac);
+        runtime.callIn(node, 'check', pod.name);
+        pod.exec('ip', 'link', 'set', 'net1', 'address', '02:00:00:00:44:45');
+        expect(() => runtime.callIn(node, 'check', pod.name)).toThrow(
+          /44:45, not 02:00:00:00:44:44/,
+        );
+        runtime.callIn(node, 'del', pod.name);
+        expect(await host.left()).toEqual(nothing);
+      },
+    );
+
     test('addresses by DHCP, asked for through the interface, and given back', async () => {
       const [pod, server] = [new Namespace(), new Namespace()];
       const host = await CniHost.start({

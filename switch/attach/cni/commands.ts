@@ -154,7 +154,7 @@ async function del(call: Call, context: Context): Promise<undefined> {
 }
 
 async function check(call: Call, { attachments, caller }: Context): Promise<undefined> {
-  const made = attachments.find(idOfCall(call));
+  const made = attachments.find(idOfCall(call), macOf(call));
   if (!made || made.state === 'pending') {
     const what = `${call.container} has no interface ${call.interface} of network ${call.conf.name}`;
     throw new CniFailure(codes.unknownContainer, what);
@@ -169,9 +169,19 @@ async function check(call: Call, { attachments, caller }: Context): Promise<unde
   }
 }
 
-/** What the runtime remembers must be what there is. A later plugin of the chain may have changed the address (tuning). */
+interface Previous {
+  interfaces?: { name: string; mac?: string; sandbox?: string }[];
+}
+
+/** As the whole list has made it: a plugin behind ours may have changed it (tuning). */
+function macOf({ conf, netns, interface: name }: Call): string | undefined {
+  const { interfaces = [] } = (conf.prevResult ?? {}) as Previous;
+  return interfaces.find((it) => it.name === name && it.sandbox === netns)?.mac;
+}
+
+/** What the runtime remembers must be what there is. */
 function checkPrevious({ conf, interface: name }: Call, made: AttachmentStatus): void {
-  const { interfaces = [] } = (conf.prevResult ?? {}) as { interfaces?: { name: string }[] };
+  const { interfaces = [] } = (conf.prevResult ?? {}) as Previous;
   const isMissing = (one: string) => !interfaces.some((it) => it.name === one);
   const missing = [name, ...(made.host ? [made.host.name] : [])].find(isMissing);
   if (conf.prevResult && missing !== undefined) {
