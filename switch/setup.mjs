@@ -25,6 +25,9 @@ const buildPrograms = {
   'pkg-config': 'pkg-config',
 };
 
+/** Libraries that it takes from headers alone, and the package of each. */
+const buildHeaders = { 'nlohmann/json.hpp': 'nlohmann-json3-dev' };
+
 /** What the tests run against: real peers, and the checkers of native code. */
 const testPackages = [
   'curl',
@@ -153,10 +156,16 @@ async function buildNative() {
 }
 
 function missingBuildPackages() {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return Object.entries(buildPrograms)
-    .filter(([program]) => !folders.some((folder) => existsSync(join(folder, program))))
-    .map(([, name]) => name);
+  const lacks =
+    (folders) =>
+    ([file]) =>
+      !folders.some((folder) => existsSync(join(folder, file)));
+  const programs = Object.entries(buildPrograms).filter(
+    lacks(process.env.PATH?.split(delimiter) ?? []),
+  );
+  const includes = ['/usr/include', '/usr/local/include'];
+  const headers = Object.entries(buildHeaders).filter(lacks(includes));
+  return [...programs, ...headers].map(([, name]) => name);
 }
 
 function missingPackages(names) {
