@@ -110,7 +110,8 @@ bool within(std::chrono::milliseconds time, Done done) {
   return true;
 }
 
-inline constexpr std::chrono::milliseconds kPatience{10'000};
+// For machines that do ten things at once; nothing that goes well waits for so long.
+inline constexpr std::chrono::milliseconds kPatience{60'000};
 
 }  // namespace expect
 

@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { version } from 'memswitch';
 import { describe, expect, test } from 'vitest';
-import { daemon, finished, folder, memswitch, root } from './support.js';
+import { daemon, finished, folder, memswitch, root, until } from './support.js';
 
 async function served() {
   const path = folder();
@@ -85,8 +85,13 @@ describe('a live switch', () => {
       ...['show', 'drops', '--watch', '--api', api],
     ]);
     const end = finished(child);
-    setTimeout(() => child.kill('SIGTERM'), 2500);
-    expect((await end).stdout).toMatch(/^(nothing was dropped\n){2,3}$/);
+    let shown = '';
+    child.stdout.on('data', (text) => {
+      shown += text;
+    });
+    await until('it is shown three times', () => shown.split('\n').length > 3);
+    child.kill('SIGTERM');
+    expect((await end).stdout).toMatch(/^(nothing was dropped\n){3,}$/);
   });
 
   test('is changed: ports, bridges and addresses come and go', async () => {
