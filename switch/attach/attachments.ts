@@ -257,7 +257,7 @@ export class Attachments {
     const { request, state, error, portName } = entry;
     const problems = error === '' ? [] : [error];
     if (state === 'ready') {
-      const isMissing = forms.portOptions(entry) !== undefined && !this.#hasPort(portName);
+      const isMissing = forms.hasPort(entry) && !this.#hasPort(portName);
       problems.push(...(isMissing ? [`port ${portName} is missing`] : []));
       problems.push(...forms.problems(entry, mac));
     }

@@ -45,6 +45,10 @@ export function check({ request }: Attachment): void {
   }
 }
 
+export function hasPort({ request: { kind, holder } }: Attachment): boolean {
+  return kind !== 'vf' || holder === 'switch';
+}
+
 /** What must be there before the port. */
 export function prepare({ request }: Attachment): void {
   if (request.kind === 'memif' && request.socket !== undefined && request.socket[0] !== '@') {
@@ -81,9 +85,22 @@ export function portOptions(attachment: Attachment): PortOptions | undefined {
   }
 }
 
-/** Of either driver: the interface outlives the port. */
+/**
+ * Of either driver: the interface outlives the port. What a plugin behind ours, or the container, has made of one that is taken up
+ * again stays.
+ */
 function kernelOptions(attachment: Attachment) {
-  return { ...placeOf(attachment), mac: attachment.mac, persistent: true };
+  const place = placeOf(attachment);
+  const found = attachment.isMade ? interfaceAt(place) : undefined;
+  const now = found && { mac: formatMac(found.mac), mtu: found.mtu };
+  return { ...place, mac: attachment.mac, ...now, persistent: true };
+}
+
+function interfaceAt({ interface: name, netns = ours }: { interface: string; netns?: string }) {
+  if (netns === ours) {
+    return native.ownInterface(name);
+  }
+  return existsSync(netns) ? native.interfaces(netns).find((it) => it.name === name) : undefined;
 }
 
 function optionsOf(mode: AttachmentMode = 'bridge'): Pick<PortOptions, 'isolated' | 'vepa'> {
@@ -257,8 +274,8 @@ function setUp({ request, mac }: Attachment, netns: string): void {
   }
   nativeCall(`interface ${name}`, () =>
     native.setUpInterface(netns, name, {
-      mac: parseMac(mac),
-      mtu,
+      // Those of the kind kernel have them of their port.
+      ...(request.kind === 'vf' ? { mac: parseMac(mac), mtu } : { mac: 0n, mtu: 0 }),
       name: '',
       addresses,
       routes: routes.map(({ destination, gateway = '' }) => ({ destination, gateway })),

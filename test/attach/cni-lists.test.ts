@@ -334,6 +334,9 @@ describe.skipIf(why !== undefined)(
         const made = JSON.parse(runtime.callIn(node, 'add', pod.name)) as CniResult;
         expect(made.interfaces.at(-1)?.mac).toBe(mac);
         runtime.callIn(node, 'check', pod.name);
+        await host.restart('SIGKILL');
+        runtime.callIn(node, 'check', pod.name);
+        expect(pod.exec('ip', 'link', 'show', 'net1')).toContain('mtu 1400');
         pod.exec('ip', 'link', 'set', 'net1', 'address', '02:00:00:00:44:45');
         expect(() => runtime.callIn(node, 'check', pod.name)).toThrow(
           /44:45, not 02:00:00:00:44:44/,
