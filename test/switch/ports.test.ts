@@ -114,6 +114,19 @@ test('rates are what happened between two moments', async () => {
   }
 });
 
+test('a port that is added again counts from zero, also in rates since before', async () => {
+  const { sw, path } = await busySwitch();
+  await using _ = sw;
+  const before = sw.statistics();
+  await sw.removePort('left');
+  await sw.addPort('left', memif(join(path, 'elsewhere.sock')));
+  expect(sw.rates(before).ports.get('left')).toEqual({
+    rx: { frames: 0, bytes: 0 },
+    tx: { frames: 0, bytes: 0 },
+    drops: 0,
+  });
+});
+
 describe('refusals', () => {
   test('name their code, and what to do', async () => {
     await using sw = await Switch.start({ ports: { a: memif('@memswitch-test-r') } });
