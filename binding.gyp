@@ -274,6 +274,7 @@
         'test/memif/hostile/rings.cc',
         'test/ports/vxlan/answers.cc',
         'test/ports/vxlan/kernel.cc',
+        'test/ports/vxlan/learn.cc',
         'test/ports/vxlan/outer.cc',
         'test/ports/vxlan/port.cc',
         'test/ports/vxlan/remotes.cc',

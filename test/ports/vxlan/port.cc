@@ -92,6 +92,26 @@ TEST("vxlan over a port: what is not for the tunnel is refused with its reason")
   EXPECT_SOON(crossing.imbalance() == 0);
 }
 
+TEST("vxlan over a port: headers of IPv4 with options, of any length, are taken off") {
+  Crossing crossing(true);
+  for (const size_t words : {6, 7, 10, 15}) {
+    const expect::Row row(std::to_string(words) + " words");
+    crossing.far->send(frame(1, 2, 150), [words](Bytes& f) {
+      const size_t options = (words - 5) * 4;
+      f.insert(f.begin() + 34, options, 1);  // no operation
+      f[14] = static_cast<uint8_t>(0x40 | words);
+      f[17] = static_cast<uint8_t>(f[17] + options);  // of 186
+      f[24] = f[25] = 0;
+      vxlan::Checksum sum;
+      sum.add(f.data() + 14, words * 4);
+      const uint16_t complement = sum.complement();
+      std::memcpy(f.data() + 24, &complement, sizeof complement);
+    });
+    EXPECT(crossing.near->expect_frame() == frame(1, 2, 150));
+  }
+  EXPECT_SOON(crossing.imbalance() == 0);
+}
+
 TEST("vxlan over a port: over IPv6 a missing checksum is refused where checksums are made") {
   for (const bool sums : {true, false}) {
     const expect::Row row(sums ? "with checksums" : "without");
@@ -168,6 +188,34 @@ TEST("vxlan over a port: a neighbour that is given is never asked for, and nobod
     expect_sent();
     EXPECT_SOON(crossing.imbalance() == 0);
   }
+}
+
+TEST(
+    "vxlan over a port: what is said on another VLAN, or asks for another, changes and gets "
+    "nothing") {
+  Crossing crossing(true);
+  Far& far = *crossing.far;
+  EXPECT(crossing.near->send(frame(2, 1)));
+  far.answer_question();
+  EXPECT_SOON(crossing.fixture.sw.tunnels()[0].remotes[0].reachable);
+  const auto ask = [&](const vxlan::Station& self, const char* target) {
+    Bytes question(vxlan::kMaxNeighborFrame);
+    question.resize(
+        vxlan::write_question(reinterpret_cast<std::byte*>(question.data()), self, ip(target)));
+    EXPECT(far.station.send(question));
+  };
+  const uint64_t before = crossing.fixture.count(crossing.nic, &PortCounters::consumed);
+  ask({far.self.address, mac(8), 5}, "192.0.2.1");
+  ask({ip("192.0.2.7"), mac(8), 0}, "192.0.2.9");
+  EXPECT_SOON(crossing.fixture.count(crossing.nic, &PortCounters::consumed) == before + 2);
+  EXPECT(crossing.near->send(frame(2, 1)));
+  EXPECT(far.station.expect_frame()[5] == 2);  // before any answer, and where it was
+  EXPECT(!far.station.receive().has_value());
+  ask({far.self.address, mac(8), 0}, "192.0.2.1");
+  EXPECT(far.station.expect_frame()[5] == 8);
+  EXPECT(crossing.near->send(frame(2, 1)));
+  EXPECT(far.station.expect_frame()[5] == 8);
+  EXPECT_SOON(crossing.imbalance() == 0);
 }
 
 TEST("vxlan over a port: several VTEPs share it, each with its address, VLAN and neighbours") {

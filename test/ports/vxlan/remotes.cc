@@ -130,6 +130,21 @@ TEST("vxlan: a static address stays behind its remote, whatever is heard") {
   EXPECT(three.expect_payload() == with_header(7, frame(9, 1)));
 }
 
+TEST("vxlan: what was learned behind a tunnel is not learned again, for its remote is not known") {
+  Site site(tunnel("127.0.0.1", {"127.0.0.2", "127.0.0.3"}));
+  const std::vector<MacTable::Entry> kept{{.mac = mac(9), .port = site.t, .seen = 1},
+                                          {.mac = mac(8), .port = site.a, .seen = 1}};
+  EXPECT_EQ(site.fixture.sw.relearn(site.fixture.bridge, kept), 1U);
+  EXPECT_EQ(site.fixture.state(site.t).macs, 0U);
+  EXPECT_EQ(site.fixture.state(site.a).macs, 1U);
+  // The first frame that it sends tells both tables where it is.
+  Peer two("127.0.0.2");
+  two.send("127.0.0.1", with_header(7, frame(1, 9)));
+  EXPECT(site.station->expect_frame() == frame(1, 9));
+  EXPECT_EQ(site.fixture.state(site.t).macs, 1U);
+  EXPECT_EQ(site.remote("127.0.0.2").macs, 1U);
+}
+
 TEST("vxlan: what cannot be opened is refused in words, and leaves nothing") {
   Fixture fixture;
   PortId port = kNoPort;
