@@ -27,12 +27,9 @@ bool has_plain_outer(std::span<const std::byte, kHeaderBytes> snapshot) {
          *at == std::byte{0x45};
 }
 
-// The frame inside `frame`, as a frame of `inner`. False: no room for its pieces.
-bool add_inner(Burst& inner, const Burst& burst, const Frame& frame, uint32_t offset,
+// The frame inside `frame`, as a frame of `inner`: it has no more pieces, so there is room for those of a burst.
+void add_inner(Burst& inner, const Burst& burst, const Frame& frame, uint32_t offset,
                uint32_t length) {
-  if (inner.segments + frame.segments > kBurstSegments) {
-    return false;
-  }
   Frame& made = inner.frames[inner.count++];
   made = {.data = frame.data,
           .buffer = frame.buffer,
@@ -43,7 +40,7 @@ bool add_inner(Burst& inner, const Burst& burst, const Frame& frame, uint32_t of
   if (frame.segments == 0) [[likely]] {
     made.data += offset;
     made.first_length = length;
-    return true;
+    return;
   }
   each_piece(burst, frame, offset, length, [&](const std::byte* data, uint32_t size) {
     if (made.first_length == 0) {
@@ -54,7 +51,6 @@ bool add_inner(Burst& inner, const Burst& burst, const Frame& frame, uint32_t of
       ++made.segments;
     }
   });
-  return true;
 }
 
 void listen(VxlanAnswers& listener, const Burst& burst, const Frame& frame,
@@ -192,8 +188,8 @@ void VxlanCarrier::take(Burst& burst, Worker& worker, Port& in) {
     inner.lane = burst.lane;
     for (uint16_t f = first; f < burst.count; ++f) {
       Verdict& verdict = verdicts[f];
-      if (verdict.tunnel == tunnel &&
-          add_inner(inner, burst, burst.frames[f], verdict.offset, verdict.length)) {
+      if (verdict.tunnel == tunnel) {
+        add_inner(inner, burst, burst.frames[f], verdict.offset, verdict.length);
         opened.outer[inner.count - 1U] = &burst.frames[f];
         verdict.tunnel = nullptr;
       }

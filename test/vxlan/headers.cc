@@ -6,6 +6,7 @@
 #include "vxlan/decapsulate.h"
 #include "vxlan/encapsulate.h"
 #include "vxlan/flow.h"
+#include "vxlan/neighbor.h"
 #include "vxlan/wire.h"
 
 using namespace memswitch;
@@ -318,6 +319,76 @@ TEST("what is encapsulated is decapsulated, sealed or not, with every option") {
         }
       }
     }
+  }
+}
+
+TEST("a UDP checksum that comes out as zero is written as all ones") {
+  const vxlan::OuterTemplate outer(
+      {.local = ip("192.0.2.1"), .remote = ip("192.0.2.2"), .port = 4789, .vni = 7});
+  Bytes inner = frame(2, 1, 60);
+  std::vector<std::byte> head(vxlan::kOuterRoom);
+  const auto sealed = [&] {
+    Checksum sum;
+    sum.add(inner.data(), inner.size());
+    outer.write(head.data(), {.inner_length = 60, .source_port = 50000});
+    outer.seal(head.data(), sum);
+    return vxlan::read<vxlan::Udp>(head.data() + 34).checksum;
+  };
+  inner[58] = inner[59] = 0;
+  const uint16_t missing = sealed();
+  std::memcpy(inner.data() + 58, &missing, sizeof missing);
+  EXPECT_EQ(sealed(), 0xffff);
+}
+
+TEST("what is said of neighbours is believed only if it is whole and from this Ethernet") {
+  struct Change {
+    const char* what;
+    size_t at;
+    uint8_t to;
+  };
+  const Change arp[] = {{"hardware", 15, 6},          {"protocol", 17, 1},
+                        {"hardware's length", 18, 5}, {"protocol's length", 19, 16},
+                        {"operation", 21, 3},         {"a group's sender", 22, 3}};
+  const Change nd[] = {{"next header", 20, 17},   {"hop limit", 21, 254}, {"payload", 19, 33},
+                       {"type", 54, 134},         {"code", 55, 1},        {"checksum", 57, 0xaa},
+                       {"another option", 78, 2}, {"its length", 79, 2}};
+  const auto holds = [](const Bytes& bytes) {
+    return vxlan::read_neighbor(std::as_bytes(std::span(bytes)),
+                                static_cast<uint32_t>(bytes.size()))
+        .has_value();
+  };
+  for (const bool ipv4 : {true, false}) {
+    const vxlan::Station self{ip(ipv4 ? "192.0.2.1" : "2001:db8::1"), mac(1), 0};
+    Bytes asked(vxlan::kMaxNeighborFrame);
+    asked.resize(vxlan::write_question(reinterpret_cast<std::byte*>(asked.data()), self,
+                                       ip(ipv4 ? "192.0.2.2" : "2001:db8::2")));
+    EXPECT(holds(asked));
+    for (const Change& change : ipv4 ? std::span<const Change>(arp) : std::span<const Change>(nd)) {
+      const expect::Row row(std::string(ipv4 ? "ARP: " : "ND: ") + change.what);
+      Bytes changed = asked;
+      EXPECT(changed[change.at] != change.to);
+      changed[change.at] = change.to;
+      if (!ipv4 && change.at != 57 && change.at < 58 + 24) {
+        // All but the checksum's own case has a checksum that holds.
+        vxlan::Checksum sum;
+        const std::array<uint32_t, 2> pseudo{vxlan::swap32(32), vxlan::swap32(58)};
+        changed[56] = changed[57] = 0;
+        sum.add(changed.data() + 22, 32);
+        sum.add(pseudo.data(), sizeof pseudo);
+        sum.add(changed.data() + 54, 32);
+        const uint16_t complement = sum.complement();
+        std::memcpy(changed.data() + 56, &complement, sizeof complement);
+      }
+      EXPECT(!holds(changed));
+    }
+    Bytes cut = asked;
+    cut.pop_back();
+    EXPECT(!holds(cut));
+    const vxlan::Station group{self.address, mac(1) | 1, 0};
+    asked.resize(vxlan::kMaxNeighborFrame);
+    asked.resize(vxlan::write_question(reinterpret_cast<std::byte*>(asked.data()), group,
+                                       ip(ipv4 ? "192.0.2.2" : "2001:db8::2")));
+    EXPECT(!holds(asked));
   }
 }
 

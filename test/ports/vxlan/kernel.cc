@@ -105,6 +105,31 @@ TEST("vxlan: what comes in is checked, and each refusal is counted with its reas
   EXPECT_SOON(site.fixture.imbalance() == 0);
 }
 
+TEST("vxlan: refusals that come mixed are counted each with its own reason") {
+  Site site(tunnel("127.0.0.1", {"127.0.0.2"}));
+  Peer friendly("127.0.0.2");
+  constexpr uint64_t kEach = 100;
+  for (uint64_t i = 0; i < kEach; ++i) {
+    friendly.send("127.0.0.1", with_header(8, frame(2, 1)));
+    friendly.send("127.0.0.1", with_header(7, frame(2, 1), 0xf7));
+  }
+  const auto count = [&](Drop drop) { return site.fixture.drops(site.t, drop); };
+  EXPECT_SOON(count(Drop::kUnknownVni) + count(Drop::kBadVxlan) == 2 * kEach);
+  EXPECT_EQ(count(Drop::kUnknownVni), kEach);
+}
+
+TEST("vxlan: a remote that the host cannot send to costs the others nothing") {
+  Site site(tunnel("127.0.0.1", {"192.0.2.77", "127.0.0.2"}));  // from a loopback address: refused
+  Peer peer("127.0.0.2");
+  for (uint64_t round = 1; round <= 10; ++round) {
+    EXPECT(site.station->send(frame(0xff, 1)));
+    EXPECT(peer.expect_payload() == with_header(7, frame(0xff, 1)));
+    EXPECT_SOON(site.remote("192.0.2.77").drops == round);
+  }
+  EXPECT_EQ(site.remote("127.0.0.2").drops, 0U);
+  EXPECT_SOON(site.fixture.imbalance() == 0);
+}
+
 TEST("vxlan: tunnels of one VTEP are apart, also when their frames come mixed") {
   Site site(tunnel("127.0.0.1", {"127.0.0.2"}, 7));
   const uint16_t green = site.fixture.add_bridge();

@@ -125,6 +125,10 @@ TEST("vxlan: a neighbour is answered for while it is not older than the bridge's
   Bytes asked = question;
   asked[11] = 8;
   EXPECT(flooded(asked));
+  // Who was behind the remote and is here now tells all of it, as Linux does: he is asked by nobody.
+  const Bytes moved =
+      written([&](std::byte* to) { return vxlan::write_question(to, there, there.address); });
+  EXPECT(flooded(moved));
   stage->shared.clock = 1300;
   EXPECT(!flooded(question));
   stage->shared.clock = 1301;

@@ -3,6 +3,10 @@
 
 #include <set>
 
+#include "dataplane/pieces.h"
+#include "dataplane/worker.h"
+#include "ports/vxlan_port.h"
+#include "tables/bridge.h"
 #include "test/ports/vxlan/port_kit.h"
 
 using namespace memswitch;
@@ -217,4 +221,76 @@ TEST("vxlan over the kernel: frames of a flow and a size go as one, where there 
     }
     EXPECT_SOON(site.fixture.imbalance() == 0);
   }
+}
+
+namespace {
+
+// Keeps what leaves by it.
+class Taker final : public Port {
+ public:
+  using Port::Port;
+  void transmit(Burst& burst, std::span<const uint8_t> which, uint16_t,
+                PortCounters& counters) override {
+    for (const uint8_t f : which) {
+      Bytes& bytes = sent.emplace_back(burst.frames[f].length);
+      gather_judged(reinterpret_cast<std::byte*>(bytes.data()), burst.frames[f].length, burst, f);
+    }
+    counters.tx_frames.add(which.size());
+  }
+  std::vector<Bytes> sent;
+};
+
+}  // namespace
+
+TEST("vxlan over a port: frames in more pieces than a burst has room for leave whole") {
+  Shared shared;
+  std::vector<PortCounters> counters(kMaxPorts);
+  Bridge bridge(1, 100);
+  Taker nic(1, nullptr, kMaxMacs);
+  const vxlan::Station self{ip("192.0.2.1"), kOurs, 0};
+  PortUnderlay::Options options{.self = self};
+  std::vector<RemoteIndex> flood;
+  for (const char* remote : {"192.0.2.2", "192.0.2.3", "192.0.2.4"}) {
+    options.neighbors.push_back({ip(remote), mac(2)});
+  }
+  PortUnderlay underlay(options, nic, shared.clock);
+  underlay.add_worker(0, counters[1]);
+  VxlanPort tunnel(2, &bridge, kMaxMacs, {.vni = 7}, underlay, shared);
+  tunnel.add_worker(0, counters.data());
+  for (const StaticNeighbor& neighbor : options.neighbors) {
+    flood.push_back(tunnel.remotes.add(neighbor.address));
+  }
+  tunnel.flood.store(&flood);
+
+  constexpr uint8_t kFrames = 100;
+  constexpr uint32_t kPiece = 100;
+  const auto burst = std::make_unique<Burst>();
+  std::vector<Bytes> frames;
+  std::vector<uint8_t> which;
+  for (uint8_t f = 0; f < kFrames; ++f) {
+    frames.push_back(frame(0xff, 1, 4 * kPiece, f));
+    which.push_back(f);
+  }
+  for (const Bytes& bytes : frames) {
+    const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
+    burst->frames[burst->count] = {.data = data,
+                                   .buffer = nullptr,
+                                   .length = 4 * kPiece,
+                                   .first_length = kPiece,
+                                   .segment = burst->segments,
+                                   .segments = 3};
+    burst->fate[burst->count++] = kUnderWay;
+    for (uint32_t piece = 1; piece < 4; ++piece) {
+      burst->pieces[burst->segments++] = {data + piece * kPiece, kPiece};
+    }
+  }
+  snapshot(*burst);
+  tunnel.transmit(*burst, which, 0, counters[2]);
+  EXPECT_EQ(nic.sent.size(), 3U * kFrames);
+  for (size_t i = 0; i < nic.sent.size(); ++i) {
+    const Bytes& sent = nic.sent[i];
+    EXPECT_EQ(sent[33], 2 + i % 3);
+    EXPECT(Bytes(sent.end() - 4 * kPiece, sent.end()) == frames[i / 3]);
+  }
+  EXPECT_EQ(counters[2].tx_frames.get(), 3U * kFrames);
 }

@@ -218,6 +218,48 @@ TEST(
   EXPECT_SOON(crossing.imbalance() == 0);
 }
 
+TEST("vxlan over a port: a remote that was removed is a stranger from its next frame on") {
+  Crossing crossing(true);
+  crossing.far->send(frame(1, 2));
+  EXPECT(crossing.near->expect_frame() == frame(1, 2));
+  EXPECT(crossing.fixture.sw.remove_remote(crossing.tunnel, ip("192.0.2.2")).ok());
+  crossing.far->send(frame(1, 2));
+  EXPECT_SOON(crossing.fixture.drops(crossing.nic, Drop::kUnknownRemote) == 1);
+  EXPECT(!crossing.near->receive().has_value());
+  EXPECT_SOON(crossing.imbalance() == 0);
+}
+
+TEST("vxlan over a port: remotes behind one gateway, and tunnels to one remote, are kept apart") {
+  Fixture fixture;
+  const PortId nic = fixture.add_port("nic");
+  fixture.add_port("a");
+  const uint16_t other = fixture.add_bridge();
+  fixture.add_port("b", {.bridge = other});
+  VxlanOptions options = over(nic, true);
+  options.vtep.gateway = ip("192.0.2.2");
+  options.vtep.neighbors = {{ip("192.0.2.2"), mac(2)}};
+  options.remotes = {ip("198.51.100.9"), ip("198.51.100.10")};
+  fixture.add_port("", {.vxlan = options});
+  options.vni = 8;
+  options.remotes = {ip("198.51.100.10")};
+  fixture.add_port("", {.bridge = other, .vxlan = options});
+  Far gateway(fixture.socket("nic"), true);
+  Station a(fixture.socket("a"));
+  Station b(fixture.socket("b"));
+  const auto expect_sent = [&](uint8_t vni, uint8_t last) {
+    const Bytes sent = gateway.station.expect_frame();
+    EXPECT_EQ(sent[33], last);
+    EXPECT_EQ(sent[48], vni);
+  };
+  for (int round = 0; round < 3; ++round) {
+    EXPECT(a.send(frame(0xff, 1)));
+    expect_sent(7, 9);
+    expect_sent(7, 10);
+    EXPECT(b.send(frame(0xff, 1)));
+    expect_sent(8, 10);
+  }
+}
+
 TEST("vxlan over a port: several VTEPs share it, each with its address, VLAN and neighbours") {
   Fixture fixture;
   const PortId nic = fixture.add_port("nic");

@@ -123,6 +123,10 @@ TEST("vxlan: a static address stays behind its remote, whatever is heard") {
   EXPECT(sw.remotes_of(asked)[2] == ip("127.0.0.3"));
   EXPECT(sw.remotes_of(asked, true)[0] == ip("127.0.0.2"));
   EXPECT(!sw.remotes_of(asked, true)[2]);
+  uint32_t flushed = 0;
+  EXPECT(sw.flush_macs(bridge, kNoPort, flushed).ok());
+  EXPECT(sw.remotes_of(asked, true)[0] == ip("127.0.0.2"));
+  EXPECT(!sw.remotes_of(asked)[2]);
   bool removed = false;
   EXPECT(sw.remove_mac(bridge, mac(9), removed).ok());
   EXPECT(removed);
