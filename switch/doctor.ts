@@ -163,6 +163,16 @@ const tun: Check = () =>
         'sudo modprobe tun',
       );
 
+/** A kernel may also load it when the first port asks. */
+const macvtap: Check = () =>
+  /^ *\d+ macvtap$/m.test(read('/proc/devices'))
+    ? ok('veth', 'the kernel has macvtap')
+    : note(
+        'veth',
+        'no macvtap in /proc/devices: ports of kind veth work only where the kernel loads it by itself',
+        'sudo modprobe macvtap',
+      );
+
 const isolation: Check = () => {
   const isolated = read('/sys/devices/system/cpu/isolated');
   const mend =
@@ -178,6 +188,7 @@ const checks: Check[] = [
   hugePages,
   permissions,
   tun,
+  macvtap,
   iommu,
   vfio,
   groupFiles,

@@ -13,6 +13,7 @@ test('every finding says what was found, and what mends it', () => {
     'huge pages',
     'permissions',
     'TAP',
+    'veth',
     'IOMMU',
     'vfio',
     'CPUs',
