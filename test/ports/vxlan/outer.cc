@@ -223,6 +223,25 @@ TEST("vxlan over the kernel: frames of a flow and a size go as one, where there 
   }
 }
 
+TEST("vxlan over the kernel: of a flow only what has one DSCP goes as one, where it is inherited") {
+  Site site(marked(tunnel("127.0.0.1", {"127.0.0.2"}), -1, true));
+  Peer peer("127.0.0.2");
+  ask_for(peer.socket.get(), IPPROTO_IP, IP_RECVTOS);
+  Bytes inner = frame(2, 1, 200);
+  inner[12] = 0x08, inner[13] = 0, inner[14] = 0x45;
+  const auto tos = [](int i) { return static_cast<uint8_t>(i % 2 == 0 ? kExpedited : 0); };
+  for (int round = 0; round < 10; ++round) {
+    for (int i = 0; i < 64; ++i) {
+      inner[15] = tos(i);
+      EXPECT_SOON(site.station->send(inner));
+    }
+    for (int i = 0; i < 64; ++i) {
+      EXPECT_EQ(expect_told(peer.socket.get()).tos, tos(i));
+    }
+  }
+  EXPECT_SOON(site.fixture.imbalance() == 0);
+}
+
 namespace {
 
 // Keeps what leaves by it.
