@@ -3,20 +3,13 @@ import { type PortOptions, Switch } from 'memswitch';
 import { describe, expect, test } from 'vitest';
 import { lacksRoot, Namespace, uniqueName } from '../devices/support.js';
 import { run } from '../interop/processes.js';
-import { until } from '../switch/support.js';
+import { balance, until } from '../switch/support.js';
 
 const why = lacksRoot();
 const [here, there] = ['10.79.0.1', '10.79.0.2'];
 
 function tap(interface_: string, more: object = {}): PortOptions {
   return { kind: 'tap', bridge: 'blue', interface: interface_, ...more };
-}
-
-async function expectBalance(sw: Switch): Promise<void> {
-  await until('balance', () => {
-    const { rx, tx, copies, drops } = sw.status();
-    return rx.frames + copies === tx.frames + drops;
-  });
 }
 
 describe.skipIf(why !== undefined)(`tap${why === undefined ? '' : `: ${why}`}`, () => {
@@ -37,7 +30,7 @@ describe.skipIf(why !== undefined)(`tap${why === undefined ? '' : `: ${why}`}`, 
     expect(left.ping(there, 1000)).toBe(1000);
     expect(sw.macs({ port: 'left' }).macs.map((entry) => entry.mac)).toEqual([mac]);
     expect(await left.tcp(right, there)).toBeGreaterThan(0);
-    await expectBalance(sw);
+    await balance(sw);
     await sw.removePort('left');
     expect(left.exec('ip', '-br', 'link')).not.toContain('eth0');
   });
@@ -57,7 +50,7 @@ describe.skipIf(why !== undefined)(`tap${why === undefined ? '' : `: ${why}`}`, 
     expect(left.exec('ip', 'link', 'show', 'eth0')).toContain('NO-CARRIER');
     await using sw = await Switch.start({ ports });
     expect(left.ping(there, 3)).toBe(3);
-    await expectBalance(sw);
+    await balance(sw);
   });
 
   test('one that is moved and renamed, as Docker does, goes on', async () => {

@@ -6,7 +6,7 @@ import { MemifClient, type PortOptions, Switch } from 'memswitch';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { frame, lacksRoot, Namespace, uniqueName } from '../devices/support.js';
 import { run } from '../interop/processes.js';
-import { folder, until } from '../switch/support.js';
+import { balance, folder, until } from '../switch/support.js';
 
 const why = lacksRoot();
 const [here, there] = ['10.78.0.1', '10.78.0.2'];
@@ -21,13 +21,6 @@ function hostOf(sw: Switch, port: string): string {
 
 function links(): string {
   return run('ip', '-br', 'link');
-}
-
-async function expectBalance(sw: Switch): Promise<void> {
-  await until('balance', () => {
-    const { rx, tx, copies, drops } = sw.status();
-    return rx.frames + copies === tx.frames + drops;
-  });
 }
 
 function addressed(left: Namespace, right: Namespace): void {
@@ -68,7 +61,7 @@ describe.skipIf(why !== undefined)(`veth${why === undefined ? '' : `: ${why}`}`,
     expect(await left.tcp(right, there)).toBeGreaterThan(0);
     expect(await right.tcp(left, here)).toBeGreaterThan(0);
     expect(sw.port('left').drops.oversize).toBe(0n);
-    await expectBalance(sw);
+    await balance(sw);
     const other = hostOf(sw, 'right');
     expect(other).toMatch(/^mswv[0-9a-f]{10}$/);
     await sw.removePort('left');
@@ -108,7 +101,7 @@ describe.skipIf(why !== undefined)(`veth${why === undefined ? '' : `: ${why}`}`,
     await probe.sendAll([answer]);
     await seen.finished();
     expect(seen.output).toMatch(/vlan 6, p 5/);
-    await expectBalance(sw);
+    await balance(sw);
   });
 
   test('a persistent pair is taken up again, with its addresses; between, it has no carrier', async () => {
@@ -126,7 +119,7 @@ describe.skipIf(why !== undefined)(`veth${why === undefined ? '' : `: ${why}`}`,
     await using sw = await Switch.start({ ports });
     await until('taken up', () => left.reaches(there));
     expect(left.ping(there, 3)).toBe(3);
-    await expectBalance(sw);
+    await balance(sw);
   });
 
   test('the container’s end may be moved, renamed and set down; what goes to it then is told as dropped', async () => {
@@ -142,7 +135,7 @@ describe.skipIf(why !== undefined)(`veth${why === undefined ? '' : `: ${why}`}`,
     expect(right.reaches(here)).toBe(true);
     expect(right.ping(here, 20)).toBe(20);
     await until('up', () => sw.port('left').link === 'up');
-    await expectBalance(sw);
+    await balance(sw);
   });
 
   test('its namespace goes: the port says so, and others stay', async () => {

@@ -5,7 +5,7 @@ import { type PortOptions, Switch } from 'memswitch';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { Host, missing } from '../interop/peers.js';
 import { endAll, run } from '../interop/processes.js';
-import { folder, memif, until } from '../switch/support.js';
+import { balance, folder, memif, until } from '../switch/support.js';
 import { lacksDpdk, lacksRoot, Namespace, uniqueName } from './support.js';
 
 const why = lacksDpdk() ?? lacksRoot() ?? missing();
@@ -25,11 +25,6 @@ function veth(inside: Namespace): string {
   // The kernel leaves checksums and the cutting of long frames to a device that a veth pair does not have.
   inside.exec('ethtool', '-K', 'eth0', 'tx', 'off');
   return name;
-}
-
-function expectBalance(sw: Switch): void {
-  const { rx, tx, copies, drops } = sw.status();
-  expect(rx.frames + copies).toBe(tx.frames + drops);
 }
 
 afterEach(endAll);
@@ -52,10 +47,7 @@ describe.skipIf(why !== undefined)(`kernel${why === undefined ? '' : `: ${why}`}
     expect(left.ping(there, 1000)).toBe(1000);
     expect(sw.macs({ port: 'left' }).macs.map((entry) => entry.mac)).toEqual([mac]);
     expect(await left.tcp(right, there)).toBeGreaterThan(0);
-    await until('balance', () => {
-      const { rx, tx, copies, drops } = sw.status();
-      return rx.frames + copies === tx.frames + drops;
-    });
+    await balance(sw);
     await sw.removePort('left');
     expect(left.exec('ip', '-br', 'link')).not.toContain('eth0');
   });
@@ -78,10 +70,7 @@ describe.skipIf(why !== undefined)(`kernel${why === undefined ? '' : `: ${why}`}
     expect(await left.tcp(right, there, '4M', '-P', '8')).toBeGreaterThan(0);
     // Each of eight flows and its answers hash to one of two queues.
     expect(sw.workers().map(({ frames }) => frames > 100n)).toEqual([true, true]);
-    await until('balance', () => {
-      const { rx, tx, copies, drops } = sw.status();
-      return rx.frames + copies === tx.frames + drops;
-    });
+    await balance(sw);
   });
 
   test('tap: goes with its port, also when a program that was started meanwhile lives on', async () => {
@@ -131,10 +120,7 @@ describe.skipIf(why !== undefined)(`kernel${why === undefined ? '' : `: ${why}`}
     await until('links', () => sw.ports().every(({ link }) => link === 'up'));
     expect(left.ping(there, 1000)).toBe(1000);
     expect(await left.tcp(right, there)).toBeGreaterThan(0);
-    await until('balance', () => {
-      const { rx, tx, copies, drops } = sw.status();
-      return rx.frames + copies === tx.frames + drops;
-    });
+    await balance(sw);
   });
 
   test('tap ↔ memif: ping and TCP with a host behind net_memif', { timeout: 60_000 }, async () => {
@@ -246,6 +232,6 @@ describe.skipIf(why !== undefined)(`kernel${why === undefined ? '' : `: ${why}`}
       await expect(sw.addPort('p', options)).rejects.toThrow(words);
     }
     expect(sw.ports()).toEqual([]);
-    expectBalance(sw);
+    await balance(sw);
   });
 });

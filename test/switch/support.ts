@@ -5,8 +5,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { PortOptions } from 'memswitch';
+import type { PortOptions, Switch } from 'memswitch';
 import { onTestFinished } from 'vitest';
+import { until } from '../interop/processes.js';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const command = join(root, 'dist/switch/cli/main.js');
@@ -20,6 +21,14 @@ export function folder(): string {
 
 export function memif(socket: string, bridge = 'blue'): PortOptions {
   return { kind: 'memif', bridge, socket };
+}
+
+/** Waits until every frame that came is accounted for: sent, or dropped with a reason. */
+export function balance(sw: Switch): Promise<void> {
+  return until('balance', () => {
+    const { rx, tx, copies, drops } = sw.status();
+    return rx.frames + copies === tx.frames + drops;
+  });
 }
 
 export interface Finished {
@@ -103,4 +112,4 @@ export function loadPair(left: string, right: string): [ChildProcess, ChildProce
   ];
 }
 
-export { until } from '../interop/processes.js';
+export { until };
