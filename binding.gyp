@@ -308,6 +308,7 @@
         'native/ports/ethdev_copy.cc',
         'native/ports/ethdev_tx_queue.cc',
         'test/ports/ethdev.cc',
+        'test/ports/ethdev_tx_queue.cc',
         'test/ports/vxlan/devices.cc',
       ],
     },
