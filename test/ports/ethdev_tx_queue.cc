@@ -147,6 +147,38 @@ TEST("what is left for the one who sends just as it ends is sent when the worker
   bench.expect_balance();
 }
 
+TEST("what a worker left goes before what it sends next") {
+  Bench bench;
+  bench.add_worker();
+  const std::array<RingDevice*, 2> in{&bench.add(), &bench.add()};
+  RingDevice& out = bench.add();
+  bench.place(9, *out.port);
+  Gate gate(out);
+  in[0]->put(frame(9, 1, 100));
+  std::thread first([&] { bench.poll(*in[0]->port->queues()[0], 0); });
+  const auto send = [&](uint8_t mark) {
+    in[1]->put(frame(9, 2, 100, mark));
+    bench.poll(*in[1]->port->queues()[0], 1);
+  };
+  gate.await(1);
+  send(0);
+  gate.pass();
+  gate.await(2);  // the first has looked for the last time
+  send(1);
+  gate.pass();
+  first.join();
+  gate.pass();
+  gate.pass();
+  send(2);  // has the queue itself now
+  rte_pktmbuf_free(out.take());
+  for (uint8_t mark = 0; mark <= 2; ++mark) {
+    rte_mbuf* got = out.take();
+    EXPECT(got != nullptr && bytes_of(got) == frame(9, 2, 100, mark));
+    rte_pktmbuf_free(got);
+  }
+  bench.expect_balance();
+}
+
 TEST("what a worker leaves has bounds: queue_busy; and a device that closes tells what it had") {
   Bench bench;
   bench.add_worker();
